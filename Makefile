@@ -1,0 +1,141 @@
+# The only door to build, run and test this: `make help` lists what there is. Nothing in it is newer than GNU make 3.81.
+
+LISTEN ?= 127.0.0.1:8787
+CARGO_FLAGS ?=
+
+# A model directory or an ONNX Runtime library that is there already; nothing is fetched then (tools/setup.py).
+# Absolute, because recipes change directory.
+ifneq ($(QNTX_EMBED_MODEL),)
+override QNTX_EMBED_MODEL := $(abspath $(QNTX_EMBED_MODEL))
+export QNTX_EMBED_MODEL
+endif
+ifneq ($(QNTX_EMBED_ONNXRUNTIME),)
+override QNTX_EMBED_ONNXRUNTIME := $(abspath $(QNTX_EMBED_ONNXRUNTIME))
+export QNTX_EMBED_ONNXRUNTIME
+endif
+MODEL := $(if $(QNTX_EMBED_MODEL),$(QNTX_EMBED_MODEL),$(CURDIR)/models/all-MiniLM-L6-v2)
+# Its version is in pins.json only, so the shell finds the name; setup leaves exactly one.
+FETCHED_ONNXRUNTIME := third_party/onnxruntime/libonnxruntime.*
+ONNXRUNTIME := $(if $(QNTX_EMBED_ONNXRUNTIME),$(QNTX_EMBED_ONNXRUNTIME),$(CURDIR)/$$(echo $(FETCHED_ONNXRUNTIME)))
+
+# cgo links to this place, whatever the user's own setting is.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+OUT := target/release
+
+# go does not see changes of a header outside its module, and would keep objects compiled from the old one.
+HEADER_SUM := $$(cksum <../include/qntx_embed.h | cut -d' ' -f1)
+GO := cd go && CGO_CFLAGS="$${CGO_CFLAGS:--g -O2} -DQNTX_EMBED_HEADER=$(HEADER_SUM)" go
+GO_PURE := cd go && CGO_ENABLED=0 go
+TAG := -tags rustembeddings
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+TEST_ENV := export QNTX_EMBED_TEST_MODEL="$(MODEL)" QNTX_EMBED_TEST_ONNXRUNTIME="$(ONNXRUNTIME)";
+
+C11 := $(CC) -std=c11
+CXX17 := $(CXX) -std=c++17 -x c++
+C_WARNINGS := -Wall -Wextra -Wpedantic -Werror -Iinclude
+C_LINK := -L$(OUT) -lqntx_embed -Wl,-rpath,"$(CURDIR)/$(OUT)" -pthread -lm
+C_EXAMPLES := $(wildcard examples/*.c)
+C_PROGRAMS := $(C_EXAMPLES:%.c=target/c/%.c11) $(C_EXAMPLES:%.c=target/c/%.c++17) \
+              $(patsubst %.c,target/c/%.c11,$(wildcard tests/c/*.c))
+
+say = @printf '\n== %s\n' "$(1)"
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # cargo and go use all cores on their own
+.PHONY: help setup lib build dev test test-rust test-c test-go lint header fmt clean distclean tools
+
+help: ## Shows this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  make dev LISTEN=127.0.0.1:9000         listen elsewhere"
+	@echo "  make dev QNTX_EMBED_MODEL=DIR          use a model directory that is there already"
+	@echo "  make dev QNTX_EMBED_ONNXRUNTIME=FILE   use an ONNX Runtime library that is there already"
+
+setup: ## Fetches and checks the model and ONNX Runtime (pins.json); nothing to do when they are there
+	@python3 tools/setup.py
+
+lib: tools setup ## Builds the native library: target/release/libqntx_embed.so and .a, ONNX Runtime beside them
+	$(call say,native library)
+	@cargo build --release $(CARGO_FLAGS)
+# The name that programs are linked to (its SONAME); on macOS nothing asks for it.
+	@ln -sf libqntx_embed.so $(OUT)/libqntx_embed.so.0
+ifeq ($(QNTX_EMBED_ONNXRUNTIME),)
+# Removed before copied: a server that runs has the old file mapped, and must keep it.
+	@for file in $(FETCHED_ONNXRUNTIME); do \
+	  cmp -s "$$file" "$(OUT)/$${file##*/}" || { rm -f $(OUT)/libonnxruntime.* && cp "$$file" $(OUT)/; }; \
+	done
+endif
+
+build: lib ## Builds everything: the library, and bin/qntx-embed
+	$(call say,bin/qntx-embed)
+	@$(GO) build $(TAG) -o ../bin/qntx-embed ./cmd/qntx-embed
+
+dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corpus in var/dev.db
+	$(call say,example corpus)
+	@mkdir -p var
+	@bin/qntx-embed ingest --model "$(MODEL)" --db var/dev.db examples/corpus.jsonl
+	$(call say,server (Ctrl-C ends it); try in another shell:)
+	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump'\n\n" "$(LISTEN)"
+	@exec bin/qntx-embed serve --model "$(MODEL)" --db var/dev.db --listen "$(LISTEN)"
+
+test: build lint test-rust test-c test-go ## Runs every check and test there is
+
+test-rust: lib ## Tests the engine, the store and the C ABI from Rust
+	$(call say,Rust tests)
+	@$(TEST_ENV) cargo test --release $(CARGO_FLAGS)
+
+test-c: lib $(C_PROGRAMS) ## Compiles the header, examples/*.c and tests/c/*.c strictly, and runs the programs
+	$(call say,C header alone: C11 and C++17)
+	@$(C11) $(C_WARNINGS) -fsyntax-only -x c include/qntx_embed.h
+	@$(CXX17) $(C_WARNINGS) -fsyntax-only include/qntx_embed.h
+	$(call say,C programs)
+	@$(TEST_ENV) for program in $(C_PROGRAMS); do \
+	  echo "$$program"; "$$program" "$(MODEL)" || { echo "$$program: failed with exit code $$?"; exit 1; }; \
+	done
+
+target/c/%.c11: %.c include/qntx_embed.h | lib
+	@mkdir -p $(@D)
+	@$(C11) $(C_WARNINGS) $< -o $@ $(C_LINK)
+
+target/c/%.c++17: %.c include/qntx_embed.h | lib
+	@mkdir -p $(@D)
+	@$(CXX17) $(C_WARNINGS) $< -o $@ $(C_LINK)
+
+test-go: build ## Tests the Go module, with the tag (and the race detector) and without tag and cgo
+	$(call say,Go tests with the native library)
+# -count=1: go's test cache does not see that the native library has changed.
+	@$(TEST_ENV) $(GO) test $(TAG) -race -count=1 ./...
+	$(call say,Go tests without it)
+	@$(GO_PURE) vet ./...
+	@$(TEST_ENV) $(GO_PURE) test ./...
+
+lint: lib ## Checks format and lints of Rust and Go; a warning is an error
+	$(call say,format)
+	@cargo fmt --check
+	@files=$$(gofmt -l go) && [ -z "$$files" ] || { echo "not as gofmt has it (make fmt): $$files"; exit 1; }
+	$(call say,clippy)
+	@cargo clippy --release --all-targets $(CARGO_FLAGS) -- -D warnings
+	$(call say,go vet and staticcheck)
+	@$(GO) vet $(TAG) ./...
+	@$(GO_PURE) vet ./...
+	@$(GO) run $(STATICCHECK) $(TAG) ./...
+	@$(GO_PURE) run $(STATICCHECK) ./...
+
+header: ## Writes include/qntx_embed.h from src/ffi
+	@QNTX_EMBED_WRITE_HEADER=1 cargo test --release $(CARGO_FLAGS) --test header
+
+fmt: ## Formats Rust and Go
+	@cargo fmt
+	@gofmt -w go
+
+clean: ## Removes what was built; downloads and databases stay
+	@rm -rf target bin
+
+distclean: clean ## Removes downloads and the example database too
+	@rm -rf var third_party/onnxruntime third_party/.onnxruntime.* models/all-MiniLM-L6-v2 models/.all-MiniLM-L6-v2.*
+
+tools:
+	@for tool in cargo go $(CC) $(CXX) python3; do \
+	  command -v $$tool >/dev/null || { echo "make: $$tool is needed, and not installed (see README.md)" >&2; exit 1; }; \
+	done

@@ -1,0 +1,9 @@
+//! Gives the shared library its SONAME, which rustc does not.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        // The number is that of the ABI (QNTX_EMBED_ABI_VERSION), not of the release.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libqntx_embed.so.0");
+    }
+}

@@ -1,0 +1,402 @@
+// libqntx_embed: sentence embeddings and semantic search inside your own process.
+//
+// In short
+//   qntx_embed_model *model = NULL;
+//   qntx_embed_error *error = NULL;
+//   qntx_embed_str dir = {"models/all-MiniLM-L6-v2", 23};
+//   if (qntx_embed_model_open(dir, NULL, &model, &error) != QNTX_EMBED_STATUS_OK) {
+//     fprintf(stderr, "%s\n", qntx_embed_error_message(error));
+//     qntx_embed_error_free(error);
+//   }
+//   ...
+//   qntx_embed_model_free(model);
+//
+// Ownership
+//   What a function gives through a pointer to a pointer is the caller's, and has a function ..._free of its own. It is
+//   NULL after a failure. Freeing NULL is fine; freeing twice is not. What the caller passes in is read during the
+//   call; nothing of it is kept.
+//
+// Threads
+//   `const T *` means: any number of threads at once. `T *` means: one thread, and nobody else at that time. No function
+//   ties its result to the thread that called it.
+//
+// Errors
+//   Every function that can fail returns a qntx_embed_status, 0 being success, and takes a last parameter
+//   `qntx_embed_error **error`. It may be NULL; otherwise *error is NULL after success and an object after a failure,
+//   which the caller frees. Nothing is printed, no signal is raised, no exception or panic leaves the library.
+//
+// Text
+//   UTF-8 by pointer and length (qntx_embed_str). NUL bytes are text. Invalid UTF-8 is an error.
+//
+// Structures that can grow
+//   Options start with their own size. Set all bytes to 0, then `size` to sizeof, then what should differ.
+//
+// Versions
+//   Compare qntx_embed_abi_version() with QNTX_EMBED_ABI_VERSION where the library is loaded at run time.
+//
+// This file is generated from src/ffi: change it there, then run `make header`.
+
+
+#ifndef QNTX_EMBED_H
+#define QNTX_EMBED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The ABI's number: it changes only when a program that was built for an older one would break.
+#define QNTX_EMBED_ABI_VERSION 0
+
+// Run what the directory has: weights where their architecture is known, otherwise an ONNX file.
+#define QNTX_EMBED_FORMAT_AUTO 0
+
+// Run `model.safetensors`, or fail.
+#define QNTX_EMBED_FORMAT_SAFETENSORS 1
+
+// Run `onnx/model.onnx` or `model.onnx`, or fail.
+#define QNTX_EMBED_FORMAT_ONNX 2
+
+// There was no row of this source and model.
+#define QNTX_EMBED_OUTCOME_INSERTED 0
+
+// There was one; it keeps its id and creation time.
+#define QNTX_EMBED_OUTCOME_REPLACED 1
+
+// There was one with the same text and vector.
+#define QNTX_EMBED_OUTCOME_UNCHANGED 2
+
+// What a function says of its call. The numbers never change and are never reused; later versions may add some, so
+// treat one that is unknown as a failure.
+enum qntx_embed_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // It worked.
+  QNTX_EMBED_STATUS_OK = 0,
+  // An argument is not what the function takes.
+  QNTX_EMBED_STATUS_INVALID_ARGUMENT = 1,
+  // The model directory, or a file that it must have, is not there.
+  QNTX_EMBED_STATUS_MODEL_NOT_FOUND = 2,
+  // A file of the model is damaged or contradicts another.
+  QNTX_EMBED_STATUS_MODEL_INVALID = 3,
+  // The model is well formed, but of a kind that this library does not run.
+  QNTX_EMBED_STATUS_MODEL_UNSUPPORTED = 4,
+  // No ONNX Runtime library was found, or it could not be loaded.
+  QNTX_EMBED_STATUS_RUNTIME_NOT_FOUND = 5,
+  // The ONNX Runtime that was found is too old.
+  QNTX_EMBED_STATUS_RUNTIME_VERSION = 6,
+  // A text is empty where that is refused.
+  QNTX_EMBED_STATUS_EMPTY_TEXT = 7,
+  // A text has more tokens than the model takes, and truncation was not allowed.
+  QNTX_EMBED_STATUS_TOO_LONG = 8,
+  // A text is not valid UTF-8.
+  QNTX_EMBED_STATUS_INVALID_UTF8 = 9,
+  // A vector, buffer or option has the wrong number of dimensions.
+  QNTX_EMBED_STATUS_DIMENSIONS = 10,
+  // The queue is full; try again later.
+  QNTX_EMBED_STATUS_OVERLOADED = 11,
+  // The caller cancelled the call.
+  QNTX_EMBED_STATUS_CANCELLED = 12,
+  // There is no such row.
+  QNTX_EMBED_STATUS_NOT_FOUND = 13,
+  // The database file could not be opened, read or written.
+  QNTX_EMBED_STATUS_STORE = 14,
+  // The database was written by a newer version of this library.
+  QNTX_EMBED_STATUS_STORE_VERSION = 15,
+  // The operating system refused to read or write a file.
+  QNTX_EMBED_STATUS_IO = 16,
+  // ONNX Runtime failed while it ran the model.
+  QNTX_EMBED_STATUS_INFERENCE = 17,
+  // A bug in this library; please report the message.
+  QNTX_EMBED_STATUS_INTERNAL = 18,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum qntx_embed_status qntx_embed_status;
+#else
+typedef int32_t qntx_embed_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
+// any thread may read it, also another than the one that made the call.
+typedef struct qntx_embed_error qntx_embed_error;
+
+// An open model. Opened once, used by any number of threads at once through `const` pointers, freed once when no
+// call uses it any more.
+typedef struct qntx_embed_model qntx_embed_model;
+
+// Rows that a call found; owned by the caller, never changing, freed with `qntx_embed_rows_free`.
+typedef struct qntx_embed_rows qntx_embed_rows;
+
+// An open database. Any number of threads at once through `const` pointers; freed once when no call uses it any more.
+typedef struct qntx_embed_store qntx_embed_store;
+
+// Bytes that the library owns until `qntx_embed_blob_free`.
+typedef struct qntx_embed_blob {
+  // The first byte; NULL for an empty blob.
+  uint8_t *data;
+  // How many bytes.
+  size_t len;
+} qntx_embed_blob;
+
+// Text that the caller owns: UTF-8, `len` bytes, not necessarily NUL-terminated; NUL bytes are text like any other.
+// `ptr` may be NULL where `len` is 0. The library reads it during the call and keeps nothing of it.
+typedef struct qntx_embed_str {
+  // The first byte.
+  const char *ptr;
+  // How many bytes.
+  size_t len;
+} qntx_embed_str;
+
+// How to open a model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_model_options {
+  // `sizeof(qntx_embed_model_options)`.
+  size_t size;
+  // ONNX Runtime's library, or a directory that has it. Empty: `QNTX_EMBED_ONNXRUNTIME`, beside this library, the
+  // system's loader, in this order.
+  struct qntx_embed_str onnxruntime;
+  // Tokens of a text that are used, special ones counted; 0 is what the directory says.
+  size_t max_tokens;
+  // Threads that compute, the caller's included; 0 is one for each processor.
+  size_t threads;
+  // One of `QNTX_EMBED_FORMAT_...`.
+  uint32_t format;
+} qntx_embed_model_options;
+
+// What an open model is. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
+// The texts are NUL-terminated UTF-8 and live as long as the model.
+typedef struct qntx_embed_model_info {
+  // `sizeof(qntx_embed_model_info)`, set by the caller.
+  size_t size;
+  // The directory's name.
+  const char *name;
+  // SHA-256 in hex over all files of the directory that are used: vectors of equal fingerprints can be compared.
+  const char *fingerprint;
+  // Version of the ONNX Runtime in use.
+  const char *onnxruntime;
+  // Floats of a vector.
+  size_t dimensions;
+  // Tokens of a text that are used, special ones counted; the rest is cut off.
+  size_t max_tokens;
+} qntx_embed_model_info;
+
+// What was done with one text.
+typedef struct qntx_embed_text_info {
+  // Tokens that were used, special ones counted.
+  uint32_t tokens;
+  // Tokens that the whole text has, special ones counted.
+  uint32_t full_tokens;
+  // 1 where the text was cut to the model's limit, otherwise 0.
+  uint32_t truncated;
+} qntx_embed_text_info;
+
+// A text with its vector, to be stored under its source. All pointers are the caller's, read during the call.
+typedef struct qntx_embed_record {
+  // What kind of thing the text comes from. Not empty.
+  struct qntx_embed_str source_type;
+  // Which of them. Not empty. Source and fingerprint together name a row.
+  struct qntx_embed_str source_id;
+  // The text, given back by searches. Not empty.
+  struct qntx_embed_str text;
+  // Name of the model that made the vector, for people.
+  struct qntx_embed_str model;
+  // The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
+  struct qntx_embed_str fingerprint;
+  // The vector: finite numbers, not all zero.
+  const float *vector;
+  // Its floats.
+  size_t dimensions;
+} qntx_embed_record;
+
+// What to search for. Set all to 0, then `size`, then the rest.
+typedef struct qntx_embed_search_options {
+  // `sizeof(qntx_embed_search_options)`.
+  size_t size;
+  // Only rows of this model are searched. Not empty.
+  struct qntx_embed_str fingerprint;
+  // At most so many rows, 1 to 4096; 0 is 10.
+  size_t limit;
+  // Only rows of at least this cosine, -1 to 1. (0 is a threshold too: unrelated texts lie around it.)
+  float threshold;
+} qntx_embed_search_options;
+
+// A stored row, and how near it is to what was searched for. Lives as long as the `qntx_embed_rows` that has it.
+typedef struct qntx_embed_row {
+  // UUIDv7, given when the row was first stored.
+  struct qntx_embed_str id;
+  // What kind of thing the text comes from.
+  struct qntx_embed_str source_type;
+  // Which of them.
+  struct qntx_embed_str source_id;
+  // The text.
+  struct qntx_embed_str text;
+  // Name of the model.
+  struct qntx_embed_str model;
+  // Fingerprint of the model.
+  struct qntx_embed_str fingerprint;
+  // When the row was first stored: RFC 3339, UTC, milliseconds.
+  struct qntx_embed_str created_at;
+  // When it was last replaced.
+  struct qntx_embed_str updated_at;
+  // The vector as it was put.
+  const float *vector;
+  // Its floats.
+  size_t dimensions;
+  // Cosine similarity to the query, -1 to 1; 0 where there was none.
+  float similarity;
+  // L2 distance of the two at unit length, so that similarity = 1 - distance * distance / 2; 0 where there was none.
+  float distance;
+} qntx_embed_row;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The ABI's number in the library that is loaded. A program compares it with `QNTX_EMBED_ABI_VERSION` of the header
+// that it was compiled with. Any thread.
+uint32_t qntx_embed_abi_version(void);
+
+// Exists under this name as long as the ABI's number is 0. A program that names it fails at link time, or when it
+// starts, where the library has another ABI. Gives the same as `qntx_embed_abi_version`.
+uint32_t qntx_embed_abi_0(void);
+
+// The library's version, such as "0.1.0": NUL-terminated, static, not to be freed. Any thread.
+const char *qntx_embed_version(void);
+
+// Writes a vector as FLOAT32_BLOB: 4 little-endian bytes for each component, as SQLite tables and sqlite-vec hold it.
+// `*blob` is the caller's to free with `qntx_embed_blob_free`; it is empty after a failure. Any thread.
+qntx_embed_status qntx_embed_blob_serialize(const float *vector,
+                                            size_t dimensions,
+                                            struct qntx_embed_blob *blob,
+                                            struct qntx_embed_error **error);
+
+// Reads a FLOAT32_BLOB of `len` bytes into `vector`, which has room for `dimensions` floats: `len` must be
+// 4 * `dimensions`. Any thread.
+qntx_embed_status qntx_embed_blob_deserialize(const uint8_t *data,
+                                              size_t len,
+                                              float *vector,
+                                              size_t dimensions,
+                                              struct qntx_embed_error **error);
+
+// Frees what `qntx_embed_blob_serialize` gave and empties `*blob`, so that a second call does nothing. NULL is fine.
+void qntx_embed_blob_free(struct qntx_embed_blob *blob);
+
+// Cosine similarity of two vectors, from -1 to 1; 0 where one of them is zero. Any thread.
+qntx_embed_status qntx_embed_similarity(const float *a,
+                                        const float *b,
+                                        size_t dimensions,
+                                        float *similarity,
+                                        struct qntx_embed_error **error);
+
+// The status that the failed call returned; `QNTX_EMBED_STATUS_OK` for NULL.
+qntx_embed_status qntx_embed_error_status(const struct qntx_embed_error *error);
+
+// The message: UTF-8, NUL-terminated, never NULL, valid until the error is freed; "" for NULL. It names what was
+// wrong, what was expected and what to do, and is meant for people: its wording may change.
+const char *qntx_embed_error_message(const struct qntx_embed_error *error);
+
+// Frees an error. NULL is fine.
+void qntx_embed_error_free(struct qntx_embed_error *error);
+
+// Opens a directory as sentence-transformers publishes it and runs it once to see that it works. `options` may be
+// NULL. `*model` is the caller's to free with `qntx_embed_model_free`; it is NULL after a failure. Takes some hundred
+// milliseconds and any thread.
+qntx_embed_status qntx_embed_model_open(struct qntx_embed_str directory,
+                                        const struct qntx_embed_model_options *options,
+                                        struct qntx_embed_model **model,
+                                        struct qntx_embed_error **error);
+
+// Fills `*info`, whose `size` the caller has set. Any thread.
+qntx_embed_status qntx_embed_model_get_info(const struct qntx_embed_model *model,
+                                            struct qntx_embed_model_info *info,
+                                            struct qntx_embed_error **error);
+
+// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model; `info` may be NULL.
+// Any number of threads at once. The empty text is a text.
+qntx_embed_status qntx_embed_embed(const struct qntx_embed_model *model,
+                                   struct qntx_embed_str text,
+                                   float *vector,
+                                   size_t dimensions,
+                                   struct qntx_embed_text_info *info,
+                                   struct qntx_embed_error **error);
+
+// Embeds `count` texts. Their vectors are laid end to end in `vectors`, in the texts' order; `vectors_len` is its
+// room in floats and must be `count` times the model's dimensions. `infos` has room for `count` or is NULL. Texts
+// are sorted by length, batched and spread over the model's threads inside; a text's vector does not depend on its
+// neighbours. After a failure the buffers' contents are undefined. Any number of threads at once.
+qntx_embed_status qntx_embed_embed_batch(const struct qntx_embed_model *model,
+                                         const struct qntx_embed_str *texts,
+                                         size_t count,
+                                         float *vectors,
+                                         size_t vectors_len,
+                                         struct qntx_embed_text_info *infos,
+                                         struct qntx_embed_error **error);
+
+// Frees a model. NULL is fine.
+void qntx_embed_model_free(struct qntx_embed_model *model);
+
+// Opens a database file, makes it where it is missing, and brings it to this version's schema; a file of a newer
+// version is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
+// to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
+//
+// The file must not be open through another copy of SQLite in the same process: POSIX locks cannot tell two copies
+// apart, and the file would be destroyed.
+qntx_embed_status qntx_embed_store_open(struct qntx_embed_str path,
+                                        struct qntx_embed_store **store,
+                                        struct qntx_embed_error **error);
+
+// Stores `count` records, all or none, in one transaction that is on disk when the call returns. A source and
+// fingerprint that has a row already gets the new text and vector in it. `outcomes` is NULL or has room for `count`
+// values of `QNTX_EMBED_OUTCOME_...`. Any thread; writers wait for each other.
+qntx_embed_status qntx_embed_store_put(const struct qntx_embed_store *store,
+                                       const struct qntx_embed_record *records,
+                                       size_t count,
+                                       uint32_t *outcomes,
+                                       struct qntx_embed_error **error);
+
+// The row of a source that the model of this fingerprint made, as `*rows` of one row;
+// `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
+qntx_embed_status qntx_embed_store_get(const struct qntx_embed_store *store,
+                                       struct qntx_embed_str source_type,
+                                       struct qntx_embed_str source_id,
+                                       struct qntx_embed_str fingerprint,
+                                       struct qntx_embed_rows **rows,
+                                       struct qntx_embed_error **error);
+
+// Deletes all rows of a source, of every model. `deleted` is NULL or gets how many there were; none is no error.
+// Any thread.
+qntx_embed_status qntx_embed_store_delete(const struct qntx_embed_store *store,
+                                          struct qntx_embed_str source_type,
+                                          struct qntx_embed_str source_id,
+                                          size_t *deleted,
+                                          struct qntx_embed_error **error);
+
+// How many rows there are, of all models. Any thread.
+qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
+                                         size_t *count,
+                                         struct qntx_embed_error **error);
+
+// The rows nearest to `query`, best first, equals by id. `*rows` is the caller's to free with
+// `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing is near. Any thread.
+qntx_embed_status qntx_embed_store_search(const struct qntx_embed_store *store,
+                                          const float *query,
+                                          size_t dimensions,
+                                          const struct qntx_embed_search_options *options,
+                                          struct qntx_embed_rows **rows,
+                                          struct qntx_embed_error **error);
+
+// All rows: an array of `*count` pointers, valid until the rows are freed. NULL gives NULL and 0. `count` may be NULL.
+const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
+
+// Frees rows and all that they point to. NULL is fine.
+void qntx_embed_rows_free(struct qntx_embed_rows *rows);
+
+// Closes a store. NULL is fine.
+void qntx_embed_store_free(struct qntx_embed_store *store);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* QNTX_EMBED_H */

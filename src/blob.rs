@@ -1,0 +1,99 @@
+//! Vectors as bytes (`FLOAT32_BLOB`: little-endian f32, as sqlite-vec stores them) and the arithmetic of similarity.
+
+use crate::error::{Result, fail};
+
+/// The bytes of a vector: 4 little-endian bytes for each component.
+pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The vector of a blob. A length that is no multiple of 4 is an error.
+pub fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>> {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        fail!(
+            InvalidArgument,
+            "blob of {} bytes is no vector: its length must be a multiple of 4 (little-endian f32)",
+            bytes.len()
+        );
+    }
+    Ok(chunks.iter().map(|c| f32::from_le_bytes(*c)).collect())
+}
+
+/// Cosine similarity, from -1 to 1. A zero vector is similar to nothing: 0. Different lengths are an error.
+pub fn similarity(a: &[f32], b: &[f32]) -> Result<f32> {
+    if a.len() != b.len() {
+        fail!(Dimensions, "cannot compare a vector of {} dimensions with one of {}", a.len(), b.len());
+    }
+    if let Some(i) = a.iter().chain(b).position(|x| !x.is_finite()) {
+        fail!(InvalidArgument, "cannot compare vectors: component {} is not a finite number", i % a.len());
+    }
+    let (mut dot, mut aa, mut bb) = (0f64, 0f64, 0f64);
+    for (&x, &y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(x), f64::from(y));
+        dot += x * y;
+        aa += x * x;
+        bb += y * y;
+    }
+    if aa == 0.0 || bb == 0.0 {
+        return Ok(0.0);
+    }
+    Ok((dot / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0) as f32)
+}
+
+/// The cosine of two unit vectors that lie `distance` (L2) apart: `1 - d²/2`.
+pub fn cosine_of_distance(distance: f64) -> f64 {
+    1.0 - distance * distance / 2.0
+}
+
+/// The L2 distance of two unit vectors of this cosine: the inverse of [`cosine_of_distance`].
+pub fn distance_of_cosine(cosine: f64) -> f64 {
+    (2.0 - 2.0 * cosine).max(0.0).sqrt()
+}
+
+/// Scales `vector` to unit length; a zero vector stays zero, as in `torch.nn.functional.normalize` (eps 1e-12).
+pub(crate) fn normalize(vector: &mut [f32]) {
+    let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt().max(1e-12);
+    let scale = (1.0 / norm) as f32;
+    vector.iter_mut().for_each(|x| *x *= scale);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_survives_its_bytes_bit_by_bit() {
+        let v = [0.0, -0.0, 1.5, f32::MIN_POSITIVE, f32::MAX, -3.25e-7, f32::INFINITY];
+        let back = from_bytes(&to_bytes(&v)).expect("whole blob");
+        assert_eq!(v.map(f32::to_bits).to_vec(), back.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        assert_eq!(to_bytes(&[1.0]), [0, 0, 0x80, 0x3f]);
+        assert!(from_bytes(&[1, 2, 3]).is_err());
+    }
+
+    #[test]
+    fn similarity_is_the_cosine() {
+        let near = |a: &[f32], b: &[f32]| similarity(a, b).expect("same length");
+        assert_eq!(near(&[1.0, 0.0], &[0.0, 2.0]), 0.0);
+        assert_eq!(near(&[3.0, 4.0], &[6.0, 8.0]), 1.0);
+        assert_eq!(near(&[1.0, 0.0], &[-5.0, 0.0]), -1.0);
+        assert_eq!(near(&[0.0, 0.0], &[1.0, 0.0]), 0.0);
+        assert!(similarity(&[1.0], &[1.0, 2.0]).is_err());
+        assert!(similarity(&[f32::NAN], &[1.0]).is_err());
+        assert!(similarity(&[], &[]).is_ok_and(|s| s == 0.0));
+    }
+
+    #[test]
+    fn distance_and_cosine_are_inverse() {
+        for cosine in [-1.0, -0.3, 0.0, 0.3, 0.7882, 1.0] {
+            assert!((cosine_of_distance(distance_of_cosine(cosine)) - cosine).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_zero_vector_stays_zero_when_normalised() {
+        let mut v = [0.0; 3];
+        normalize(&mut v);
+        assert_eq!(v, [0.0; 3]);
+    }
+}

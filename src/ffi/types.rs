@@ -1,0 +1,72 @@
+//! Types that more than one group of functions uses.
+
+use std::ffi::c_char;
+
+use crate::error::{Result, fail};
+
+/// Text that the caller owns: UTF-8, `len` bytes, not necessarily NUL-terminated; NUL bytes are text like any other.
+/// `ptr` may be NULL where `len` is 0. The library reads it during the call and keeps nothing of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct qntx_embed_str {
+    /// The first byte.
+    pub ptr: *const c_char,
+    /// How many bytes.
+    pub len: usize,
+}
+
+impl qntx_embed_str {
+    /// Points into `text`, which must live at least as long.
+    pub(super) fn of(text: &str) -> Self {
+        Self { ptr: text.as_ptr().cast(), len: text.len() }
+    }
+
+    /// # Safety
+    /// `ptr` is NULL or points to `len` bytes that nobody writes to while the text is used.
+    pub(super) unsafe fn text<'a>(self, name: &str) -> Result<&'a str> {
+        // SAFETY: by this function's contract; c_char and u8 have the same layout.
+        let bytes = unsafe { super::array(self.ptr.cast::<u8>(), self.len, name) }?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(e) => fail!(InvalidUtf8, "{name} is not valid UTF-8: the byte at {} is wrong", e.valid_up_to()),
+        }
+    }
+}
+
+/// The number of an options structure's bytes that the caller's header knows comes first in it. Newer fields are
+/// zero, their default, for an older caller; a newer caller may only use with an older library what that knows.
+///
+/// # Safety
+/// `options` is NULL or points to a structure whose first field is its size in bytes, as `size_t`, and which is that
+/// large. `T` is `repr(C)`, starts with that field, and is valid when all its bytes are 0.
+pub(super) unsafe fn read_options<T>(options: *const T, name: &str) -> Result<T> {
+    let mut read = std::mem::MaybeUninit::<T>::zeroed();
+    if !options.is_null() {
+        if !options.is_aligned() {
+            fail!(InvalidArgument, "{name} is not aligned");
+        }
+        // SAFETY: not NULL and aligned; the first field is a size_t.
+        let size = unsafe { options.cast::<usize>().read() };
+        if size < size_of::<usize>() || size > 4096 {
+            fail!(
+                InvalidArgument,
+                "{name}.size is {size}; set it to sizeof of the structure ({} in this version) and the rest to 0",
+                size_of::<T>()
+            );
+        }
+        // SAFETY: the caller's structure is `size` bytes large.
+        let bytes = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
+        let known = size.min(size_of::<T>());
+        if bytes[known..].iter().any(|&b| b != 0) {
+            fail!(
+                InvalidArgument,
+                "{name} sets a field that this version of the library ({}) does not know",
+                env!("CARGO_PKG_VERSION")
+            );
+        }
+        // SAFETY: `read` has size_of::<T>() bytes, at least `known`.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), read.as_mut_ptr().cast(), known) };
+    }
+    // SAFETY: all bytes are zero or the caller's; by this function's contract any such T is valid.
+    Ok(unsafe { read.assume_init() })
+}

@@ -1,0 +1,32 @@
+//! Sentence embeddings and semantic search inside the process that uses them.
+//!
+//! [`Embedder`] opens a model directory as sentence-transformers publishes it and turns texts into vectors;
+//! [`Store`] keeps texts with their vectors in one SQLite file and finds the nearest ones. The C ABI over both is in
+//! [`ffi`] and, as its users read it, in `include/qntx_embed.h`.
+//!
+//! ```no_run
+//! use qntx_embed::{Embedder, ModelOptions, blob};
+//!
+//! let model = Embedder::open("models/all-MiniLM-L6-v2".as_ref(), &ModelOptions::default())?;
+//! let rows = model.embed_batch(&["a cat", "a kitten"])?;
+//! println!("{:.4}", blob::similarity(rows[0].vector(), rows[1].vector())?);
+//! # Ok::<(), qntx_embed::Error>(())
+//! ```
+
+mod attention;
+pub mod blob;
+mod embedder;
+mod error;
+pub mod ffi;
+mod model;
+mod pooling;
+mod runtime;
+mod schedule;
+mod session;
+mod store;
+mod tokenize;
+
+pub use embedder::{Embedder, Embedding, ModelInfo, ModelOptions};
+pub use error::{Code, Error, Result};
+pub use model::Format;
+pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};

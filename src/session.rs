@@ -1,0 +1,265 @@
+//! Token ids to hidden states; the only file that names `ort` for running models.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ndarray::{ArrayView2, Ix2, Ix3};
+use ort::operator::{BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
+use ort::session::builder::{PrepackedWeights, SessionBuilder};
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
+
+use crate::attention;
+use crate::error::{Code, Error, Result, fail};
+use crate::model::{Network, bert};
+use crate::runtime::Runtime;
+
+/// What a network says of one text.
+pub enum Rows<'a> {
+    /// One row for each token of the text: `[tokens, dim]`.
+    Tokens(ArrayView2<'a, f32>),
+    /// The network pools by itself: one row.
+    Sentence(&'a [f32]),
+}
+
+/// Makes sessions of one network; all of them share the weights, packed ones included.
+pub struct Factory {
+    runtime: Runtime,
+    source: Source,
+}
+
+enum Source {
+    Built {
+        graph: Vec<u8>,
+        initializers: Vec<(String, Arc<DynValue>)>,
+        packed: PrepackedWeights,
+        embeddings: Arc<bert::Embeddings>,
+    },
+    Onnx {
+        file: Vec<u8>,
+        pad: i64,
+    },
+}
+
+/// One call at a time.
+pub struct Session {
+    inner: ort::session::Session,
+    kind: Kind,
+}
+
+enum Kind {
+    Built { embeddings: Arc<bert::Embeddings>, embedded: Vec<f32> },
+    Onnx { inputs: Vec<Input>, output: String, pooled: bool, pad: i64 },
+}
+
+#[derive(Clone, Copy)]
+enum Input {
+    Ids,
+    Mask,
+    Types,
+}
+
+fn failed(e: impl std::fmt::Display) -> Error {
+    Error::new(Code::Inference, format!("ONNX Runtime: {e}"))
+}
+
+impl Factory {
+    pub fn new(runtime: Runtime, network: Network) -> Result<Self> {
+        let source = match network {
+            Network::Onnx { file, pad } => Source::Onnx { file, pad },
+            Network::Built(built) => {
+                let mut initializers = Vec::with_capacity(built.initializers.len());
+                for (name, tensor) in built.initializers {
+                    let value = Tensor::from_array((tensor.shape, tensor.data)).map_err(failed)?;
+                    initializers.push((name, Arc::new(value.into_dyn())));
+                }
+                Source::Built {
+                    graph: built.graph,
+                    initializers,
+                    packed: PrepackedWeights::new(),
+                    embeddings: Arc::new(built.embeddings),
+                }
+            }
+        };
+        Ok(Self { runtime, source })
+    }
+
+    /// A session that works with `threads` threads, the caller's included.
+    pub fn session(&self, threads: usize) -> Result<Session> {
+        let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
+        let mut builder = configure(builder, threads).map_err(failed)?;
+        match &self.source {
+            Source::Built { graph, initializers, packed, embeddings } => {
+                let domain = OperatorDomain::new(bert::DOMAIN).and_then(|d| d.add(RaggedAttention)).map_err(failed)?;
+                builder = builder.with_operators(Arc::new(domain)).map_err(failed)?;
+                builder = builder.with_prepacked_weights(packed).map_err(failed)?;
+                for (name, value) in initializers {
+                    builder = builder.with_external_initializer(name, Arc::clone(value)).map_err(failed)?;
+                }
+                let inner = builder.commit_from_memory(graph).map_err(failed)?;
+                let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
+                Ok(Session { inner, kind })
+            }
+            Source::Onnx { file, pad } => {
+                let inner = builder
+                    .commit_from_memory(file)
+                    .map_err(|e| Error::new(Code::ModelInvalid, format!("model.onnx cannot be loaded: {e}")))?;
+                let kind = onnx_kind(&inner, *pad)?;
+                Ok(Session { inner, kind })
+            }
+        }
+    }
+}
+
+fn configure(builder: SessionBuilder, threads: usize) -> ort::Result<SessionBuilder> {
+    Ok(builder
+        .with_intra_threads(threads)?
+        // Batches differ in size, so a plan made for one fits no other.
+        .with_memory_pattern(false)?)
+}
+
+fn onnx_kind(session: &ort::session::Session, pad: i64) -> Result<Kind> {
+    let mut inputs = Vec::new();
+    for input in session.inputs() {
+        inputs.push(match input.name() {
+            "input_ids" => Input::Ids,
+            "attention_mask" => Input::Mask,
+            "token_type_ids" => Input::Types,
+            other => fail!(
+                ModelUnsupported,
+                "model.onnx wants an input '{other}'; supported: input_ids, attention_mask, token_type_ids"
+            ),
+        });
+    }
+    let names: Vec<&str> = session.outputs().iter().map(|o| o.name()).collect();
+    for (name, pooled) in [("last_hidden_state", false), ("token_embeddings", false), ("sentence_embedding", true)] {
+        if names.contains(&name) {
+            return Ok(Kind::Onnx { inputs, output: name.into(), pooled, pad });
+        }
+    }
+    fail!(
+        ModelUnsupported,
+        "model.onnx has the outputs {names:?}; one of last_hidden_state, token_embeddings, sentence_embedding is needed"
+    )
+}
+
+impl Session {
+    /// Runs a batch of texts (ids, none empty) and hands each text's rows to `each`, in their order.
+    pub fn run(&mut self, texts: &[&[u32]], mut each: impl FnMut(usize, Rows<'_>) -> Result<()>) -> Result<()> {
+        match &mut self.kind {
+            Kind::Built { embeddings, embedded } => {
+                let tokens: usize = texts.iter().map(|t| t.len()).sum();
+                embedded.clear();
+                for ids in texts {
+                    embeddings.lookup(ids, embedded)?;
+                }
+                let lengths: Vec<i64> = texts.iter().map(|t| t.len() as i64).collect();
+                let dim = embeddings.dim();
+                let outputs = self
+                    .inner
+                    .run(ort::inputs![
+                        TensorRef::from_array_view(([tokens, dim], embedded.as_slice())).map_err(failed)?,
+                        TensorRef::from_array_view(([texts.len()], lengths.as_slice())).map_err(failed)?,
+                    ])
+                    .map_err(failed)?;
+                let hidden = outputs["last_hidden_state"].try_extract_array::<f32>().map_err(failed)?;
+                let hidden = hidden.into_dimensionality::<Ix2>().map_err(failed)?;
+                let mut from = 0;
+                for (i, ids) in texts.iter().enumerate() {
+                    each(i, Rows::Tokens(hidden.slice(ndarray::s![from..from + ids.len(), ..])))?;
+                    from += ids.len();
+                }
+                Ok(())
+            }
+            Kind::Onnx { inputs, output, pooled, pad } => {
+                let width = texts.iter().map(|t| t.len()).max().unwrap_or(0);
+                let size = texts.len() * width;
+                let (mut ids, mut mask) = (vec![*pad; size], vec![0i64; size]);
+                for (i, text) in texts.iter().enumerate() {
+                    let row = i * width..i * width + text.len();
+                    ids[row.clone()].iter_mut().zip(*text).for_each(|(to, &id)| *to = i64::from(id));
+                    mask[row].fill(1);
+                }
+                let types = vec![0i64; size];
+                let mut values = Vec::with_capacity(inputs.len());
+                for (input, outlet) in inputs.iter().zip(self.inner.inputs()) {
+                    let data = match input {
+                        Input::Ids => &ids,
+                        Input::Mask => &mask,
+                        Input::Types => &types,
+                    };
+                    let value = TensorRef::from_array_view(([texts.len(), width], data.as_slice())).map_err(failed)?;
+                    values.push((outlet.name().to_owned(), value));
+                }
+                let outputs = self.inner.run(values).map_err(failed)?;
+                let array = outputs[output.as_str()].try_extract_array::<f32>().map_err(failed)?;
+                if *pooled {
+                    let rows = array.into_dimensionality::<Ix2>().map_err(failed)?;
+                    for (i, row) in rows.outer_iter().enumerate() {
+                        each(i, Rows::Sentence(&row.to_vec()))?;
+                    }
+                } else {
+                    let rows = array.into_dimensionality::<Ix3>().map_err(failed)?;
+                    for (i, (text, hidden)) in texts.iter().zip(rows.outer_iter()).enumerate() {
+                        each(i, Rows::Tokens(hidden.slice(ndarray::s![..text.len(), ..])))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// `qntx.Attention(qkv [tokens, 3 * dim], lengths [texts]) -> [tokens, dim]`, attribute `heads`.
+struct RaggedAttention;
+
+impl Operator for RaggedAttention {
+    type Kernel<'attr> = BoxedKernel<'attr>;
+
+    fn name(&self) -> &str {
+        "Attention"
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        [OperatorInput::required(TensorElementType::Float32), OperatorInput::required(TensorElementType::Int64)]
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(TensorElementType::Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
+        let heads = context.get::<i64>("heads").ok_or_else(|| ort::Error::new("attribute 'heads' is missing"))?;
+        let heads = usize::try_from(heads).ok().filter(|&h| h > 0).ok_or_else(|| ort::Error::new("bad 'heads'"))?;
+        let mut scratch = attention::Scratch::default();
+        Ok(Box::new(move |context: &ComputeContext| {
+            // A panic must not unwind into ONNX Runtime.
+            catch_unwind(AssertUnwindSafe(|| attend(context, heads, &mut scratch)))
+                .unwrap_or_else(|_| Err(ort::Error::new("attention panicked")))
+        }))
+    }
+}
+
+fn attend(context: &ComputeContext, heads: usize, scratch: &mut attention::Scratch) -> ort::Result<()> {
+    let missing = || ort::Error::new("attention lacks an input or its output");
+    let qkv = context.input(0)?.ok_or_else(missing)?;
+    let lengths = context.input(1)?.ok_or_else(missing)?;
+    let (shape, qkv) = qkv.try_extract_tensor::<f32>()?;
+    let (_, lengths) = lengths.try_extract_tensor::<i64>()?;
+    let (tokens, dim) = (shape[0] as usize, shape[1] as usize / 3);
+    if lengths.iter().sum::<i64>() != tokens as i64 || lengths.iter().any(|&l| l < 0) {
+        return Err(ort::Error::new("the lengths do not add up to the tokens"));
+    }
+    let mut output = context.output(0, [tokens, dim])?.ok_or_else(missing)?;
+    let (_, mut out) = output.try_extract_tensor_mut::<f32>()?;
+    let mut rest = qkv;
+    let shape = attention::Shape { heads, width: dim / heads };
+    for &length in lengths {
+        let (text, after) = rest.split_at(length as usize * 3 * dim);
+        let (to, after_out) = out.split_at_mut(length as usize * dim);
+        for head in 0..heads {
+            attention::compute(text, to, shape, head, scratch);
+        }
+        (rest, out) = (after, after_out);
+    }
+    Ok(())
+}

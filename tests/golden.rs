@@ -1,0 +1,91 @@
+//! Vectors against those of sentence-transformers.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
+
+mod common;
+
+use common::{cosine_distance, fixture, golden, minilm, options};
+use qntx_embed::{Embedder, blob};
+
+#[test]
+fn every_golden_text_alone_equals_sentence_transformers() {
+    let model = minilm();
+    let mut worst = 0f64;
+    for case in golden(&fixture("golden/golden.jsonl")) {
+        let embedding = model.embed(&case.text).unwrap();
+        let distance = cosine_distance(embedding.vector(), &case.vector());
+        worst = worst.max(distance);
+        assert!(distance < 1e-5, "{:?}: cosine distance {distance}", case.text);
+        assert_eq!(Some(embedding.tokens()), case.tokens, "{:?}", case.text);
+        assert_eq!(Some(embedding.full_tokens()), case.full_tokens, "{:?}", case.text);
+        assert_eq!(Some(embedding.truncated()), case.truncated, "{:?}", case.text);
+    }
+    println!("largest cosine distance {worst:e}");
+}
+
+#[test]
+fn every_golden_text_in_one_batch_equals_sentence_transformers() {
+    let cases = golden(&fixture("golden/golden.jsonl"));
+    let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
+    for (case, embedding) in cases.iter().zip(minilm().embed_batch(&texts).unwrap()) {
+        let distance = cosine_distance(embedding.vector(), &case.vector());
+        assert!(distance < 1e-5, "{:?}: cosine distance {distance}", case.text);
+        assert_eq!(Some(embedding.tokens()), case.tokens);
+    }
+}
+
+#[test]
+fn the_pair_table_holds() {
+    let model = minilm();
+    let vector = |text: &str| model.embed(text).unwrap().vector().to_vec();
+    for (a, b, wanted) in [("cat", "kitten", 0.7882), ("cat", "dog", 0.6606), ("cat", "car", 0.4633)] {
+        let found = blob::similarity(&vector(a), &vector(b)).unwrap();
+        assert!((found - wanted).abs() < 1e-4, "{a}/{b}: {found}");
+    }
+}
+
+#[test]
+fn a_text_alone_equals_the_same_text_in_any_batch() {
+    let model = minilm();
+    let cases = golden(&fixture("golden/golden.jsonl"));
+    let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
+    let reversed: Vec<&str> = texts.iter().rev().copied().collect();
+    let forward = model.embed_batch(&texts).unwrap();
+    let backward = model.embed_batch(&reversed).unwrap();
+    let mut worst = 0f64;
+    for (i, text) in texts.iter().enumerate() {
+        let alone = model.embed(text).unwrap();
+        for other in [&forward[i], &backward[texts.len() - 1 - i]] {
+            worst = worst.max(cosine_distance(alone.vector(), other.vector()));
+        }
+    }
+    println!("largest cosine distance {worst:e}");
+    assert!(worst < 1e-6, "{worst:e}");
+}
+
+#[test]
+fn tiny_directories_equal_sentence_transformers() {
+    for name in ["tiny-mean", "tiny-cls-unnormalised", "tiny-mean-sqrt-len"] {
+        let directory = fixture(name);
+        let model = Embedder::open(&directory, &options()).unwrap();
+        for case in golden(&directory.join("golden.jsonl")) {
+            let (found, wanted) = (model.embed(&case.text).unwrap(), case.vector());
+            let length = wanted.iter().map(|x| x * x).sum::<f32>().sqrt();
+            for (x, y) in found.vector().iter().zip(&wanted) {
+                assert!((x - y).abs() <= 1e-4 * length, "{name} {:?}: {x} {y}", case.text);
+            }
+            assert!(cosine_distance(found.vector(), &wanted) < 1e-5, "{name} {:?}", case.text);
+        }
+    }
+}
+
+#[test]
+fn a_text_that_comes_twice_gets_the_same_vector_twice() {
+    let rows = minilm().embed_batch(&["same", "other", "same"]).unwrap();
+    assert_eq!(rows[0].vector(), rows[2].vector());
+    assert_ne!(rows[0].vector(), rows[1].vector());
+}
+
+#[test]
+fn no_texts_give_no_vectors() {
+    assert!(minilm().embed_batch(&[]).unwrap().is_empty());
+}
