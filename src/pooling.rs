@@ -18,7 +18,9 @@ pub fn pool(hidden: ArrayView2<'_, f32>, modes: &[PoolingMode]) -> Vec<f32> {
             PoolingMode::MeanSqrtLen => row.extend(weighted(hidden, |_| 1.0, f32::sqrt)),
             PoolingMode::WeightedMean => row.extend(weighted(hidden, |i| (i + 1) as f32, |total| total)),
             PoolingMode::Max => {
-                row.extend(hidden.axis_iter(Axis(1)).map(|column| column.iter().copied().fold(f32::NEG_INFINITY, f32::max)));
+                row.extend(
+                    hidden.axis_iter(Axis(1)).map(|column| column.iter().copied().fold(f32::NEG_INFINITY, f32::max)),
+                );
             }
         }
     }

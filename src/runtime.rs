@@ -152,7 +152,8 @@ fn system_names() -> Vec<PathBuf> {
 fn libraries_in(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = directory.read_dir() else { return Vec::new() };
     let is_runtime = |name: &str| {
-        (name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime.")) && !name.contains("_providers")
+        (name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime."))
+            && !name.contains("_providers")
             && (name.contains(".so") || name.ends_with(".dylib"))
     };
     let mut found: Vec<PathBuf> = entries
@@ -204,7 +205,9 @@ mod tests {
     #[test]
     fn the_newest_library_of_a_directory_comes_first() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime_providers_shared.so", "x.so"] {
+        for name in
+            ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime_providers_shared.so", "x.so"]
+        {
             std::fs::write(dir.path().join(name), b"").expect("file");
         }
         let names: Vec<_> = libraries_in(dir.path()).iter().map(|p| p.file_name().map(|n| n.to_owned())).collect();

@@ -58,10 +58,7 @@ impl Scheduler {
                 result.and(theirs)
             })
         })?;
-        values
-            .into_iter()
-            .map(|v| v.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or_else(lost))
-            .collect()
+        values.into_iter().map(|v| v.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or_else(lost)).collect()
     }
 }
 

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, Ix2, Ix3};
-use ort::operator::{BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
+use ort::operator::{
+    BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
+};
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
 
@@ -90,7 +92,9 @@ impl Factory {
         match &self.source {
             Source::Built { graph, initializers, packed, embeddings } => {
                 let domain = OperatorDomain::new(bert::DOMAIN).and_then(|d| d.add(RaggedAttention)).map_err(failed)?;
-                builder = builder.with_operators(Arc::new(domain)).map_err(failed)?;
+                #[allow(clippy::arc_with_non_send_sync, reason = "ort takes an Arc, and keeps it with the session")]
+                let domain = Arc::new(domain);
+                builder = builder.with_operators(domain).map_err(failed)?;
                 builder = builder.with_prepacked_weights(packed).map_err(failed)?;
                 for (name, value) in initializers {
                     builder = builder.with_external_initializer(name, Arc::clone(value)).map_err(failed)?;

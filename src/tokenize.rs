@@ -28,7 +28,8 @@ pub struct Tokens {
 impl Tokenizer {
     /// Reads `tokenizer.json` of any version. `max_tokens` counts special tokens.
     pub fn new(json: &str, max_tokens: usize) -> Result<Self> {
-        let invalid = |e: &dyn std::fmt::Display| Error::new(Code::ModelInvalid, format!("tokenizer.json cannot be read: {e}"));
+        let invalid =
+            |e: &dyn std::fmt::Display| Error::new(Code::ModelInvalid, format!("tokenizer.json cannot be read: {e}"));
         let json = tokenizers::canonicalize_str(json).map_err(|e| invalid(&e))?;
         let inner = tokenizers::from_json(&json).map_err(|e| invalid(&e))?;
         let template = &inner.get_post_processor().single;
@@ -36,7 +37,8 @@ impl Tokenizer {
         let (prefix, suffix) = (ids(&template.prefix), ids(&template.suffix));
         let special = prefix.len() + suffix.len();
         if special >= max_tokens {
-            let message = format!("max_tokens {max_tokens} leaves no room for text: the model adds {special} special tokens");
+            let message =
+                format!("max_tokens {max_tokens} leaves no room for text: the model adds {special} special tokens");
             return Err(Error::new(Code::InvalidArgument, message));
         }
         Ok(Self { inner, prefix, suffix, max_tokens })

@@ -58,8 +58,7 @@ pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
     let prefix = if names.iter().any(|n| n == marker) { "" } else { "bert." };
     let read = |name: &str, shape: &[usize]| weights.tensor(&prefixed(prefix, name), shape);
 
-    let mut positions =
-        read("embeddings.position_embeddings.weight", &[config.max_position_embeddings, dim])?.data;
+    let mut positions = read("embeddings.position_embeddings.weight", &[config.max_position_embeddings, dim])?.data;
     let segments = read("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, dim])?.data;
     for row in positions.chunks_exact_mut(dim) {
         row.iter_mut().zip(&segments).for_each(|(p, s)| *p += s);
@@ -72,7 +71,12 @@ pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
     for layer in 0..config.num_hidden_layers {
         let p = format!("encoder.layer.{layer}.");
         let qkv = g.qkv(&h, &read, &p, dim)?;
-        let context = g.node("Attention", DOMAIN, &[&qkv, "lengths"], vec![Attribute::int("heads", config.num_attention_heads as i64)]);
+        let context = g.node(
+            "Attention",
+            DOMAIN,
+            &[&qkv, "lengths"],
+            vec![Attribute::int("heads", config.num_attention_heads as i64)],
+        );
         let attended = g.linear(&context, &read, &format!("{p}attention.output.dense"), dim, dim)?;
         let sum = g.node("Add", "", &[&attended, &h], vec![]);
         h = g.layer_norm(&sum, &read, &format!("{p}attention.output.LayerNorm"), dim, eps)?;

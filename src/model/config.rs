@@ -127,7 +127,7 @@ pub fn bert(files: &mut Files) -> Result<Bert> {
     if config.num_hidden_layers > 1024 {
         fail!(ModelInvalid, "{}: config.json says num_hidden_layers = {}", files.name(), config.num_hidden_layers);
     }
-    if config.hidden_size % config.num_attention_heads != 0 {
+    if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
         fail!(
             ModelInvalid,
             "{}: hidden_size {} is no multiple of num_attention_heads {}",

@@ -34,9 +34,8 @@ impl Weights {
 
     fn parsed(&self) -> Result<SafeTensors<'_>> {
         self.whole_file()?;
-        SafeTensors::deserialize(&self.bytes).map_err(|e| {
-            Error::new(Code::ModelInvalid, format!("{}: {SINGLE} is damaged: {e}", self.name))
-        })
+        SafeTensors::deserialize(&self.bytes)
+            .map_err(|e| Error::new(Code::ModelInvalid, format!("{}: {SINGLE} is damaged: {e}", self.name)))
     }
 
     /// The commonest damage deserves its own words.
@@ -76,9 +75,9 @@ impl Weights {
     /// The tensor `name`, which must have this shape.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let tensors = self.parsed()?;
-        let view = tensors.tensor(name).map_err(|_| {
-            Error::new(Code::ModelInvalid, format!("{}: {SINGLE} has no tensor '{name}'", self.name))
-        })?;
+        let view = tensors
+            .tensor(name)
+            .map_err(|_| Error::new(Code::ModelInvalid, format!("{}: {SINGLE} has no tensor '{name}'", self.name)))?;
         if view.shape() != shape {
             fail!(
                 ModelInvalid,
@@ -92,11 +91,7 @@ impl Weights {
             Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::BF16 => bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-            other => fail!(
-                ModelUnsupported,
-                "{}: tensor '{name}' is {other:?}; supported: F32, F16, BF16",
-                self.name
-            ),
+            other => fail!(ModelUnsupported, "{}: tensor '{name}' is {other:?}; supported: F32, F16, BF16", self.name),
         };
         Ok(Tensor { shape: shape.to_vec(), data })
     }

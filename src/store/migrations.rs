@@ -35,7 +35,9 @@ pub fn apply(database: &mut Connection, name: &str) -> Result<()> {
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         transaction.execute_batch(REGISTER).map_err(failed)?;
         let applied: Option<String> = transaction
-            .query_row("SELECT checksum FROM qntx_embed_migrations WHERE number = ?1", [migration.number], |row| row.get(0))
+            .query_row("SELECT checksum FROM qntx_embed_migrations WHERE number = ?1", [migration.number], |row| {
+                row.get(0)
+            })
             .optional()
             .map_err(failed)?;
         match applied {
@@ -62,14 +64,13 @@ pub fn apply(database: &mut Connection, name: &str) -> Result<()> {
 
 /// A file of a newer library is left as it is.
 fn refuse_newer(database: &Connection, name: &str) -> Result<()> {
-    let newest: Option<u32> = match database
-        .query_row("SELECT max(number) FROM qntx_embed_migrations", [], |row| row.get(0))
-    {
-        Ok(newest) => newest,
-        // No register: a new file, or one of another program, which the first migration will tell.
-        Err(rusqlite::Error::SqliteFailure(_, Some(message))) if message.starts_with("no such table") => None,
-        Err(e) => return Err(connection::error(name, "opened", &e)),
-    };
+    let newest: Option<u32> =
+        match database.query_row("SELECT max(number) FROM qntx_embed_migrations", [], |row| row.get(0)) {
+            Ok(newest) => newest,
+            // No register: a new file, or one of another program, which the first migration will tell.
+            Err(rusqlite::Error::SqliteFailure(_, Some(message))) if message.starts_with("no such table") => None,
+            Err(e) => return Err(connection::error(name, "opened", &e)),
+        };
     let known = MIGRATIONS.last().map_or(0, |m| m.number);
     match newest {
         Some(found) if found > known => Err(Error::new(

@@ -162,7 +162,12 @@ impl Store {
         self.nearest(&connection, &query, options).map_err(|e| self.failed("searched", &e))
     }
 
-    fn nearest(&self, connection: &Connection, query: &[f32], options: &SearchOptions<'_>) -> rusqlite::Result<Vec<Hit>> {
+    fn nearest(
+        &self,
+        connection: &Connection,
+        query: &[f32],
+        options: &SearchOptions<'_>,
+    ) -> rusqlite::Result<Vec<Hit>> {
         let table = index_table(query.len());
         if !has_table(connection, &table)? {
             return Ok(Vec::new());
@@ -210,7 +215,8 @@ impl Store {
     }
 }
 
-const SELECT_ROW: &str = "SELECT id, source_type, source_id, text, model, fingerprint, embedding, created_at, updated_at
+const SELECT_ROW: &str =
+    "SELECT id, source_type, source_id, text, model, fingerprint, embedding, created_at, updated_at
                           FROM embeddings";
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -231,11 +237,9 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 fn check(record: &Record<'_>) -> Result<()> {
-    for (name, value) in [
-        ("source_type", record.source_type),
-        ("source_id", record.source_id),
-        ("fingerprint", record.fingerprint),
-    ] {
+    for (name, value) in
+        [("source_type", record.source_type), ("source_id", record.source_id), ("fingerprint", record.fingerprint)]
+    {
         if value.is_empty() {
             fail!(InvalidArgument, "{name} is empty");
         }

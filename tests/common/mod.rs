@@ -34,7 +34,8 @@ pub fn fixture(name: &str) -> PathBuf {
 }
 
 pub fn model_directory() -> PathBuf {
-    std::env::var_os("QNTX_EMBED_TEST_MODEL").map_or_else(|| repository().join("models/all-MiniLM-L6-v2"), PathBuf::from)
+    std::env::var_os("QNTX_EMBED_TEST_MODEL")
+        .map_or_else(|| repository().join("models/all-MiniLM-L6-v2"), PathBuf::from)
 }
 
 pub fn options() -> ModelOptions {
@@ -65,7 +66,11 @@ pub fn copy_of(directory: &Path) -> tempfile::TempDir {
         std::fs::create_dir_all(to).unwrap();
         for entry in from.read_dir().unwrap().flatten() {
             let target = to.join(entry.file_name());
-            if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap() }
+            if entry.path().is_dir() {
+                copy(&entry.path(), &target)
+            } else {
+                std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap()
+            }
         }
     }
     let copied = tempfile::tempdir().unwrap();
