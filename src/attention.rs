@@ -12,17 +12,18 @@ pub struct Shape {
     pub width: usize,
 }
 
-/// Queries that are worked on together, so that each key and value is loaded once for all of them.
-const BLOCK: usize = 4;
 /// Lanes of f32 that the inner loops are unrolled to: one AVX-512 register, two of AVX2, four of NEON.
 const LANES: usize = 16;
+type Lanes = [f32; LANES];
 
 /// Buffers that a thread uses again for each text.
 #[derive(Default)]
 pub struct Scratch {
-    /// Keys transposed, `[width, padded]`.
-    keys: Vec<f32>,
-    /// Scores of one block of queries, `[BLOCK, padded]`.
+    /// Keys transposed: `[width, tokens]`, the tokens filled up to whole lanes with zeros.
+    keys: Vec<Lanes>,
+    /// Values: `[tokens, width]`, the width filled up to whole lanes.
+    values: Vec<Lanes>,
+    /// Scores of one block of queries: `[block, tokens]`, filled up as well.
     scores: Vec<f32>,
 }
 
@@ -47,18 +48,18 @@ pub fn compute(qkv: &[f32], out: &mut [f32], shape: Shape, head: usize, scratch:
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 fn avx512(qkv: &[f32], out: &mut [f32], shape: Shape, head: usize, scratch: &mut Scratch) {
-    kernel::<true>(qkv, out, shape, head, scratch);
+    kernel::<true, 8>(qkv, out, shape, head, scratch);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(qkv: &[f32], out: &mut [f32], shape: Shape, head: usize, scratch: &mut Scratch) {
-    kernel::<true>(qkv, out, shape, head, scratch);
+    kernel::<true, 4>(qkv, out, shape, head, scratch);
 }
 
 fn generic(qkv: &[f32], out: &mut [f32], shape: Shape, head: usize, scratch: &mut Scratch) {
     // NEON always has a fused multiply-add; plain x86-64 would call a library function for it.
-    kernel::<{ cfg!(target_arch = "aarch64") }>(qkv, out, shape, head, scratch);
+    kernel::<{ cfg!(target_arch = "aarch64") }, 4>(qkv, out, shape, head, scratch);
 }
 
 #[inline(always)]
@@ -66,85 +67,84 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// `BLOCK` queries are worked on together, so that each key and value is loaded once for all of them; their sums
+/// stay in registers, which is what bounds it.
 #[inline(always)]
-fn kernel<const FUSED: bool>(qkv: &[f32], out: &mut [f32], shape: Shape, head: usize, scratch: &mut Scratch) {
+fn kernel<const FUSED: bool, const BLOCK: usize>(
+    qkv: &[f32],
+    out: &mut [f32],
+    shape: Shape,
+    head: usize,
+    scratch: &mut Scratch,
+) {
     let Shape { heads, width } = shape;
     let dim = heads * width;
     let tokens = qkv.len() / (3 * dim);
-    let padded = tokens.next_multiple_of(LANES);
+    let (key_lanes, value_lanes) = (tokens.div_ceil(LANES), width.div_ceil(LANES));
+    let padded = key_lanes * LANES;
     let column = head * width;
-    let row = |token: usize| &qkv[token * 3 * dim..(token + 1) * 3 * dim];
 
-    scratch.keys.clear();
-    scratch.keys.resize(width * padded, 0.0);
-    for token in 0..tokens {
-        let key = &row(token)[dim + column..dim + column + width];
-        for (d, &k) in key.iter().enumerate() {
-            scratch.keys[d * padded + token] = k;
+    let Scratch { keys, values, scores } = scratch;
+    keys.clear();
+    keys.resize(width * key_lanes, [0.0; LANES]);
+    values.clear();
+    values.resize(tokens * value_lanes, [0.0; LANES]);
+    scores.resize(BLOCK * padded, 0.0);
+    for (token, row) in qkv.chunks_exact(3 * dim).enumerate() {
+        let transposed = keys.as_flattened_mut();
+        for (d, &k) in row[dim + column..][..width].iter().enumerate() {
+            transposed[d * padded + token] = k;
         }
+        values.as_flattened_mut()[token * value_lanes * LANES..][..width]
+            .copy_from_slice(&row[2 * dim + column..][..width]);
     }
-    scratch.scores.resize(BLOCK * padded, 0.0);
     let scale = 1.0 / (width as f32).sqrt();
 
     for first in (0..tokens).step_by(BLOCK) {
         let count = BLOCK.min(tokens - first);
         // A short last block repeats its last query: no second loop, and the result is not written.
-        let query: [&[f32]; BLOCK] = std::array::from_fn(|i| &row(first + i.min(count - 1))[column..column + width]);
-
-        for lanes in (0..padded).step_by(LANES) {
+        let queries: [&[f32]; BLOCK] =
+            std::array::from_fn(|i| &qkv[(first + i.min(count - 1)) * 3 * dim + column..][..width]);
+        for lane in 0..key_lanes {
             let mut sums = [[0f32; LANES]; BLOCK];
-            for d in 0..width {
-                let keys: &[f32; LANES] = lane(&scratch.keys, d * padded + lanes);
-                for (sum, query) in sums.iter_mut().zip(query) {
-                    for (s, k) in sum.iter_mut().zip(keys) {
-                        *s = multiply_add::<FUSED>(query[d], *k, *s);
-                    }
+            for (d, keys) in keys.chunks_exact(key_lanes).enumerate() {
+                let keys = &keys[lane];
+                for (sum, query) in sums.iter_mut().zip(&queries) {
+                    add_scaled::<FUSED>(sum, query[d], keys);
                 }
             }
-            for (i, sum) in sums.iter().enumerate() {
-                scratch.scores[i * padded + lanes..][..LANES].copy_from_slice(sum);
+            for (sum, row) in sums.iter().zip(scores.chunks_exact_mut(padded)) {
+                row[lane * LANES..][..LANES].copy_from_slice(sum);
             }
         }
 
         let mut inverse = [0f32; BLOCK];
-        for (i, scores) in scratch.scores.chunks_exact_mut(padded).enumerate() {
-            inverse[i] = 1.0 / softmax::<FUSED>(scores, tokens, scale);
+        for (inverse, row) in inverse.iter_mut().zip(scores.chunks_exact_mut(padded)) {
+            *inverse = 1.0 / softmax::<FUSED>(row, tokens, scale);
         }
 
-        for part in (0..width).step_by(LANES) {
-            let size = LANES.min(width - part);
-            let from = 2 * dim + column + part;
+        let weights: [&[f32]; BLOCK] = std::array::from_fn(|i| &scores[i * padded..][..tokens]);
+        for lane in 0..value_lanes {
             let mut sums = [[0f32; LANES]; BLOCK];
-            for token in 0..tokens {
-                let value = &row(token)[from..from + size];
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let weight = scratch.scores[i * padded + token];
-                    if let Ok(value) = <&[f32; LANES]>::try_from(value) {
-                        for (s, v) in sum.iter_mut().zip(value) {
-                            *s = multiply_add::<FUSED>(weight, *v, *s);
-                        }
-                    } else {
-                        for (s, v) in sum.iter_mut().zip(value) {
-                            *s = multiply_add::<FUSED>(weight, *v, *s);
-                        }
-                    }
+            for (token, values) in values.chunks_exact(value_lanes).enumerate() {
+                let values = &values[lane];
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    add_scaled::<FUSED>(sum, weights[token], values);
                 }
             }
-            for (i, sum) in sums.iter().enumerate().take(count) {
-                let to = (first + i) * dim + column + part;
-                for (o, s) in out[to..to + size].iter_mut().zip(sum) {
-                    *o = s * inverse[i];
-                }
+            let size = LANES.min(width - lane * LANES);
+            for ((i, sum), inverse) in sums.iter().enumerate().zip(inverse).take(count) {
+                let to = &mut out[(first + i) * dim + column + lane * LANES..][..size];
+                to.iter_mut().zip(sum).for_each(|(o, s)| *o = s * inverse);
             }
         }
     }
 }
 
 #[inline(always)]
-fn lane(values: &[f32], at: usize) -> &[f32; LANES] {
-    match values[at..at + LANES].first_chunk() {
-        Some(lane) => lane,
-        None => unreachable!("a slice of LANES has LANES elements"),
+fn add_scaled<const FUSED: bool>(sum: &mut Lanes, factor: f32, lanes: &Lanes) {
+    for (s, x) in sum.iter_mut().zip(lanes) {
+        *s = multiply_add::<FUSED>(factor, *x, *s);
     }
 }
 
