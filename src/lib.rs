@@ -13,11 +13,11 @@
 //! # Ok::<(), qntx_embed::Error>(())
 //! ```
 
-mod attention;
 pub mod blob;
 mod embedder;
 mod error;
 pub mod ffi;
+mod kernel;
 mod model;
 mod pooling;
 mod runtime;

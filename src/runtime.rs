@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result, fail};
 /// Names the file when the options do not.
 pub const ENVIRONMENT_VARIABLE: &str = "QNTX_EMBED_ONNXRUNTIME";
 
-/// The oldest ONNX Runtime whose C API has all that is used here (`Gelu` of opset 20 came with it).
+/// The oldest ONNX Runtime whose C API has all that is used here (operators that work in place came with it).
 const OLDEST: u32 = ort::MINOR_VERSION;
 
 /// A loaded ONNX Runtime. Cloning is cheap; all clones are the same one.

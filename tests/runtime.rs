@@ -49,7 +49,7 @@ fn a_missing_foreign_or_old_onnx_runtime_is_named_and_the_right_one_works_after_
          struct base { const void *(*api)(unsigned); const char *(*version)(void); };\n\
          const struct base *OrtGetApiBase(void) { static const struct base b = {api, version}; return &b; }\n",
     );
-    says(&refused(&old), Code::RuntimeVersion, &["1.9.0, too old", "1.17 or newer is needed"]);
+    says(&refused(&old), Code::RuntimeVersion, &["1.9.0, too old", "1.18 or newer is needed"]);
 
     let model = Embedder::open(&fixture("tiny-mean"), &options()).unwrap();
     assert!(model.info().onnxruntime.starts_with("1."));

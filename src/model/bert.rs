@@ -11,7 +11,7 @@ use super::onnx::{Attribute, FLOAT, Graph, INT64, Model, Node, OperatorSet, Tens
 use super::weights::{self, Weights, prefixed};
 use crate::error::{Result, fail};
 
-/// The domain of the operators that `crate::attention` implements.
+/// The domain of the operators that `crate::session` implements.
 pub const DOMAIN: &str = "qntx";
 
 /// A model ready for sessions: the graph, the weights that all sessions share, and the embedding tables.
@@ -70,21 +70,15 @@ pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
     let mut h = g.layer_norm("embedded", &read, "embeddings.LayerNorm", dim, eps)?;
     for layer in 0..config.num_hidden_layers {
         let p = format!("encoder.layer.{layer}.");
-        let qkv = g.qkv(&h, &read, &p, dim)?;
-        let context = g.node(
-            "Attention",
-            DOMAIN,
-            &[&qkv, "lengths"],
-            vec![Attribute::int("heads", config.num_attention_heads as i64)],
-        );
+        let (qkv, bias) = g.qkv(&h, &read, &p, dim)?;
+        let heads = vec![Attribute::int("heads", config.num_attention_heads as i64)];
+        let context = g.node("Attention", DOMAIN, &[&qkv, &bias, "lengths"], heads);
         let attended = g.linear(&context, &read, &format!("{p}attention.output.dense"), dim, dim)?;
-        let sum = g.node("Add", "", &[&attended, &h], vec![]);
-        h = g.layer_norm(&sum, &read, &format!("{p}attention.output.LayerNorm"), dim, eps)?;
+        h = g.add_layer_norm(attended, &h, &read, &format!("{p}attention.output.LayerNorm"), dim, eps)?;
         let inner = g.linear(&h, &read, &format!("{p}intermediate.dense"), config.intermediate_size, dim)?;
-        let active = g.activation(&inner, &config.hidden_act)?;
+        let active = g.activation(inner, &config.hidden_act)?;
         let outer = g.linear(&active, &read, &format!("{p}output.dense"), dim, config.intermediate_size)?;
-        let sum = g.node("Add", "", &[&outer, &h], vec![]);
-        h = g.layer_norm(&sum, &read, &format!("{p}output.LayerNorm"), dim, eps)?;
+        h = g.add_layer_norm(outer, &h, &read, &format!("{p}output.LayerNorm"), dim, eps)?;
     }
     g.nodes.push(Node {
         input: vec![h],
@@ -146,21 +140,22 @@ impl Drawing {
         name
     }
 
-    /// `x W^T + b`, with W as PyTorch stores it: `[out, in]`.
-    fn linear(&mut self, x: &str, read: &Read<'_>, name: &str, out: usize, input: usize) -> Result<String> {
+    /// `x W^T`, with W as PyTorch stores it (`[out, in]`), and the bias that is still to be added: the operators that
+    /// come after it do that on the way, without a pass of its own.
+    fn linear(&mut self, x: &str, read: &Read<'_>, name: &str, out: usize, input: usize) -> Result<(String, String)> {
         let w = read(&format!("{name}.weight"), &[out, input])?;
         let b = read(&format!("{name}.bias"), &[out])?;
         Ok(self.gemm(x, name, w, b))
     }
 
-    fn gemm(&mut self, x: &str, name: &str, w: weights::Tensor, b: weights::Tensor) -> String {
+    fn gemm(&mut self, x: &str, name: &str, w: weights::Tensor, b: weights::Tensor) -> (String, String) {
         let w = self.initializer(format!("{name}.weight"), w);
         let b = self.initializer(format!("{name}.bias"), b);
-        self.node("Gemm", "", &[x, &w, &b], vec![Attribute::int("transB", 1)])
+        (self.node("Gemm", "", &[x, &w], vec![Attribute::int("transB", 1)]), b)
     }
 
     /// Query, key and value in one multiplication: `[tokens, 3 * dim]`.
-    fn qkv(&mut self, x: &str, read: &Read<'_>, layer: &str, dim: usize) -> Result<String> {
+    fn qkv(&mut self, x: &str, read: &Read<'_>, layer: &str, dim: usize) -> Result<(String, String)> {
         let mut w = weights::Tensor { shape: vec![3 * dim, dim], data: Vec::with_capacity(3 * dim * dim) };
         let mut b = weights::Tensor { shape: vec![3 * dim], data: Vec::with_capacity(3 * dim) };
         for part in ["query", "key", "value"] {
@@ -171,7 +166,27 @@ impl Drawing {
         Ok(self.gemm(x, &format!("{layer}attention.self.qkv"), w, b))
     }
 
+    fn add_layer_norm(
+        &mut self,
+        (x, bias): (String, String),
+        residual: &str,
+        read: &Read<'_>,
+        name: &str,
+        dim: usize,
+        eps: f32,
+    ) -> Result<String> {
+        let (scale, shift) = self.scale_and_shift(read, name, dim)?;
+        let attributes = vec![Attribute::float("epsilon", eps)];
+        Ok(self.node("AddLayerNorm", DOMAIN, &[&x, residual, &bias, &scale, &shift], attributes))
+    }
+
     fn layer_norm(&mut self, x: &str, read: &Read<'_>, name: &str, dim: usize, eps: f32) -> Result<String> {
+        let (scale, shift) = self.scale_and_shift(read, name, dim)?;
+        let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", eps)];
+        Ok(self.node("LayerNormalization", "", &[x, &scale, &shift], attributes))
+    }
+
+    fn scale_and_shift(&mut self, read: &Read<'_>, name: &str, dim: usize) -> Result<(String, String)> {
         // Checkpoints converted from TensorFlow call them gamma and beta.
         let either = |new: &str, old: &str| {
             read(&format!("{name}.{new}"), &[dim]).or_else(|e| read(&format!("{name}.{old}"), &[dim]).map_err(|_| e))
@@ -179,17 +194,19 @@ impl Drawing {
         let (scale, shift) = (either("weight", "gamma")?, either("bias", "beta")?);
         let scale = self.initializer(format!("{name}.weight"), scale);
         let shift = self.initializer(format!("{name}.bias"), shift);
-        let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", eps)];
-        Ok(self.node("LayerNormalization", "", &[x, &scale, &shift], attributes))
+        Ok((scale, shift))
     }
 
-    fn activation(&mut self, x: &str, name: &str) -> Result<String> {
+    fn activation(&mut self, (x, bias): (String, String), name: &str) -> Result<String> {
         Ok(match name {
-            "gelu" => self.node("Gelu", "", &[x], vec![]),
+            "gelu" => self.node("Gelu", DOMAIN, &[&x, &bias], vec![]),
             "gelu_new" | "gelu_pytorch_tanh" => {
-                self.node("Gelu", "", &[x], vec![Attribute::string("approximate", "tanh")])
+                self.node("Gelu", DOMAIN, &[&x, &bias], vec![Attribute::int("tanh", 1)])
             }
-            "relu" => self.node("Relu", "", &[x], vec![]),
+            "relu" => {
+                let sum = self.node("Add", "", &[&x, &bias], vec![]);
+                self.node("Relu", "", &[&sum], vec![])
+            }
             other => fail!(
                 ModelUnsupported,
                 "hidden_act '{other}' is not supported; supported: gelu, gelu_new, gelu_pytorch_tanh, relu"

@@ -74,10 +74,6 @@ impl Attribute {
     pub fn int(name: &str, value: i64) -> Self {
         Self { name: name.into(), i: Some(value), kind: 2, ..Self::default() }
     }
-
-    pub fn string(name: &str, value: &str) -> Self {
-        Self { name: name.into(), s: Some(value.as_bytes().to_vec()), kind: 3, ..Self::default() }
-    }
 }
 
 /// `data_type` of f32 and i64 tensors.

@@ -1,16 +1,13 @@
-//! Token ids to hidden states; the only file that names `ort` for running models.
+//! Token ids to hidden states; the only folder that names `ort` for running models.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod operators;
+
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, Ix2, Ix3};
-use ort::operator::{
-    BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
-};
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
-use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
+use ort::value::{DynValue, Tensor, TensorRef};
 
-use crate::attention;
 use crate::error::{Code, Error, Result, fail};
 use crate::model::{Network, bert};
 use crate::runtime::Runtime;
@@ -91,7 +88,7 @@ impl Factory {
         let mut builder = configure(builder, threads).map_err(failed)?;
         match &self.source {
             Source::Built { graph, initializers, packed, embeddings } => {
-                let domain = OperatorDomain::new(bert::DOMAIN).and_then(|d| d.add(RaggedAttention)).map_err(failed)?;
+                let domain = operators::domain().map_err(failed)?;
                 #[allow(clippy::arc_with_non_send_sync, reason = "ort takes an Arc, and keeps it with the session")]
                 let domain = Arc::new(domain);
                 builder = builder.with_operators(domain).map_err(failed)?;
@@ -211,59 +208,4 @@ impl Session {
             }
         }
     }
-}
-
-/// `qntx.Attention(qkv [tokens, 3 * dim], lengths [texts]) -> [tokens, dim]`, attribute `heads`.
-struct RaggedAttention;
-
-impl Operator for RaggedAttention {
-    type Kernel<'attr> = BoxedKernel<'attr>;
-
-    fn name(&self) -> &str {
-        "Attention"
-    }
-
-    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        [OperatorInput::required(TensorElementType::Float32), OperatorInput::required(TensorElementType::Int64)]
-    }
-
-    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-        [OperatorOutput::required(TensorElementType::Float32)]
-    }
-
-    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
-        let heads = context.get::<i64>("heads").ok_or_else(|| ort::Error::new("attribute 'heads' is missing"))?;
-        let heads = usize::try_from(heads).ok().filter(|&h| h > 0).ok_or_else(|| ort::Error::new("bad 'heads'"))?;
-        let mut scratch = attention::Scratch::default();
-        Ok(Box::new(move |context: &ComputeContext| {
-            // A panic must not unwind into ONNX Runtime.
-            catch_unwind(AssertUnwindSafe(|| attend(context, heads, &mut scratch)))
-                .unwrap_or_else(|_| Err(ort::Error::new("attention panicked")))
-        }))
-    }
-}
-
-fn attend(context: &ComputeContext, heads: usize, scratch: &mut attention::Scratch) -> ort::Result<()> {
-    let missing = || ort::Error::new("attention lacks an input or its output");
-    let qkv = context.input(0)?.ok_or_else(missing)?;
-    let lengths = context.input(1)?.ok_or_else(missing)?;
-    let (shape, qkv) = qkv.try_extract_tensor::<f32>()?;
-    let (_, lengths) = lengths.try_extract_tensor::<i64>()?;
-    let (tokens, dim) = (shape[0] as usize, shape[1] as usize / 3);
-    if lengths.iter().sum::<i64>() != tokens as i64 || lengths.iter().any(|&l| l < 0) {
-        return Err(ort::Error::new("the lengths do not add up to the tokens"));
-    }
-    let mut output = context.output(0, [tokens, dim])?.ok_or_else(missing)?;
-    let (_, mut out) = output.try_extract_tensor_mut::<f32>()?;
-    let mut rest = qkv;
-    let shape = attention::Shape { heads, width: dim / heads };
-    for &length in lengths {
-        let (text, after) = rest.split_at(length as usize * 3 * dim);
-        let (to, after_out) = out.split_at_mut(length as usize * dim);
-        for head in 0..heads {
-            attention::compute(text, to, shape, head, scratch);
-        }
-        (rest, out) = (after, after_out);
-    }
-    Ok(())
 }

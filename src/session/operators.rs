@@ -1,0 +1,186 @@
+//! The operators of domain `qntx`, as ONNX Runtime calls them: shapes are checked here, the arithmetic is in
+//! `crate::kernel`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ort::operator::{
+    BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
+};
+use ort::value::TensorElementType::{Float32, Int64};
+
+use crate::kernel::{attention, gelu, norm};
+use crate::model::bert::DOMAIN;
+
+/// All of them.
+pub fn domain() -> ort::Result<OperatorDomain> {
+    OperatorDomain::new(DOMAIN)?.add(Attention)?.add(AddLayerNorm)?.add(Gelu)
+}
+
+/// A panic must not unwind into ONNX Runtime.
+fn guarded<'a>(mut compute: impl FnMut(&ComputeContext) -> ort::Result<()> + Send + 'a) -> BoxedKernel<'a> {
+    Box::new(move |context: &ComputeContext| {
+        catch_unwind(AssertUnwindSafe(|| compute(context)))
+            .unwrap_or_else(|_| Err(ort::Error::new("an operator panicked")))
+    })
+}
+
+fn missing() -> ort::Error {
+    ort::Error::new("an operator lacks an input or its output")
+}
+
+fn wrong_shape() -> ort::Error {
+    ort::Error::new("an operator got inputs whose shapes do not fit")
+}
+
+/// Gives `work` the output, which holds the values of input 0: ONNX Runtime may have put both in one place, and does
+/// so where nothing else reads the input. No reference to the input lives while `work` writes.
+fn in_place(context: &ComputeContext, work: impl FnOnce(&mut [f32]) -> ort::Result<()>) -> ort::Result<()> {
+    let input = context.input(0)?.ok_or_else(missing)?;
+    let (shape, from) = {
+        let (shape, values) = input.try_extract_tensor::<f32>()?;
+        (shape.to_vec(), values.as_ptr())
+    };
+    let mut output = context.output(0, shape)?.ok_or_else(missing)?;
+    let to = output.try_extract_tensor_mut::<f32>()?.1.as_ptr();
+    if !std::ptr::eq(from, to) {
+        let (_, values) = input.try_extract_tensor::<f32>()?;
+        output.try_extract_tensor_mut::<f32>()?.1.copy_from_slice(values);
+    }
+    work(output.try_extract_tensor_mut::<f32>()?.1)
+}
+
+/// `Attention(qkv [tokens, 3 * dim], bias [3 * dim], lengths [texts]) -> [tokens, dim]`, attribute `heads`.
+struct Attention;
+
+impl Operator for Attention {
+    type Kernel<'attr> = BoxedKernel<'attr>;
+
+    fn name(&self) -> &str {
+        "Attention"
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        [OperatorInput::required(Float32), OperatorInput::required(Float32), OperatorInput::required(Int64)]
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
+        let heads = context.get::<i64>("heads").and_then(|h| usize::try_from(h).ok()).filter(|&h| h > 0);
+        let heads = heads.ok_or_else(|| ort::Error::new("Attention needs a positive attribute 'heads'"))?;
+        let mut scratch = attention::Scratch::default();
+        Ok(guarded(move |context| attend(context, heads, &mut scratch)))
+    }
+}
+
+fn attend(context: &ComputeContext, heads: usize, scratch: &mut attention::Scratch) -> ort::Result<()> {
+    let qkv = context.input(0)?.ok_or_else(missing)?;
+    let bias = context.input(1)?.ok_or_else(missing)?;
+    let lengths = context.input(2)?.ok_or_else(missing)?;
+    let (shape, qkv) = qkv.try_extract_tensor::<f32>()?;
+    let (_, bias) = bias.try_extract_tensor::<f32>()?;
+    let (_, lengths) = lengths.try_extract_tensor::<i64>()?;
+    let &[tokens, width] = &shape[..] else { return Err(wrong_shape()) };
+    let (tokens, dim) = (tokens as usize, width as usize / 3);
+    let fits = lengths.iter().sum::<i64>() == tokens as i64 && lengths.iter().all(|&l| l >= 0);
+    if !fits || bias.len() != 3 * dim || dim % heads != 0 {
+        return Err(wrong_shape());
+    }
+    let mut output = context.output(0, [tokens, dim])?.ok_or_else(missing)?;
+    let (_, mut out) = output.try_extract_tensor_mut::<f32>()?;
+    let mut rest = qkv;
+    for &length in lengths {
+        let (text, after) = rest.split_at(length as usize * 3 * dim);
+        let (to, after_out) = out.split_at_mut(length as usize * dim);
+        for head in 0..heads {
+            let head = attention::Head { qkv: text, bias, heads, width: dim / heads, head };
+            attention::compute(head, to, scratch);
+        }
+        (rest, out) = (after, after_out);
+    }
+    Ok(())
+}
+
+/// `AddLayerNorm(x [tokens, dim], residual [tokens, dim], bias [dim], scale [dim], shift [dim]) -> [tokens, dim]`,
+/// attribute `epsilon`.
+struct AddLayerNorm;
+
+impl Operator for AddLayerNorm {
+    type Kernel<'attr> = BoxedKernel<'attr>;
+
+    const INPLACES: &[(u32, u32)] = &[(0, 0)];
+
+    fn name(&self) -> &str {
+        "AddLayerNorm"
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        [const { OperatorInput::required(Float32) }; 5]
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
+        let eps = context
+            .get::<f32>("epsilon")
+            .ok_or_else(|| ort::Error::new("AddLayerNorm needs an attribute 'epsilon'"))?;
+        Ok(guarded(move |context| {
+            let [residual, bias, scale, shift] =
+                [context.input(1)?, context.input(2)?, context.input(3)?, context.input(4)?]
+                    .map(|i| i.ok_or_else(missing));
+            let (residual, bias, scale, shift) = (residual?, bias?, scale?, shift?);
+            let (_, residual) = residual.try_extract_tensor::<f32>()?;
+            let (_, bias) = bias.try_extract_tensor::<f32>()?;
+            let (_, scale) = scale.try_extract_tensor::<f32>()?;
+            let (_, shift) = shift.try_extract_tensor::<f32>()?;
+            in_place(context, |values| {
+                let dim = bias.len();
+                if values.len() != residual.len() || scale.len() != dim || shift.len() != dim || dim == 0 {
+                    return Err(wrong_shape());
+                }
+                norm::add_layer_norm(values, residual, norm::LayerNorm { bias, scale, shift, eps });
+                Ok(())
+            })
+        }))
+    }
+}
+
+/// `Gelu(x [tokens, dim], bias [dim]) -> [tokens, dim]`, attribute `tanh`: 1 for the approximation by tanh.
+struct Gelu;
+
+impl Operator for Gelu {
+    type Kernel<'attr> = BoxedKernel<'attr>;
+
+    const INPLACES: &[(u32, u32)] = &[(0, 0)];
+
+    fn name(&self) -> &str {
+        "Gelu"
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        [const { OperatorInput::required(Float32) }; 2]
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
+        let gelu = if context.get::<i64>("tanh") == Some(1) { gelu::tanh } else { gelu::exact };
+        Ok(guarded(move |context| {
+            let bias = context.input(1)?.ok_or_else(missing)?;
+            let (_, bias) = bias.try_extract_tensor::<f32>()?;
+            in_place(context, |values| {
+                if bias.is_empty() || !values.len().is_multiple_of(bias.len()) {
+                    return Err(wrong_shape());
+                }
+                gelu(values, bias);
+                Ok(())
+            })
+        }))
+    }
+}

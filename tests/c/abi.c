@@ -1,0 +1,143 @@
+// The binary interface: layouts and numbers that programs of this version were compiled with.
+
+#include "harness.h"
+
+// A change of one of these breaks every program that exists: it needs a new QNTX_EMBED_ABI_VERSION.
+_Static_assert(QNTX_EMBED_ABI_VERSION == 0, "the ABI's number");
+
+_Static_assert(sizeof(qntx_embed_status) == 4, "a status is an int32_t");
+_Static_assert(QNTX_EMBED_STATUS_OK == 0, "status");
+_Static_assert(QNTX_EMBED_STATUS_INVALID_ARGUMENT == 1, "status");
+_Static_assert(QNTX_EMBED_STATUS_MODEL_NOT_FOUND == 2, "status");
+_Static_assert(QNTX_EMBED_STATUS_MODEL_INVALID == 3, "status");
+_Static_assert(QNTX_EMBED_STATUS_MODEL_UNSUPPORTED == 4, "status");
+_Static_assert(QNTX_EMBED_STATUS_RUNTIME_NOT_FOUND == 5, "status");
+_Static_assert(QNTX_EMBED_STATUS_RUNTIME_VERSION == 6, "status");
+_Static_assert(QNTX_EMBED_STATUS_EMPTY_TEXT == 7, "status");
+_Static_assert(QNTX_EMBED_STATUS_TOO_LONG == 8, "status");
+_Static_assert(QNTX_EMBED_STATUS_INVALID_UTF8 == 9, "status");
+_Static_assert(QNTX_EMBED_STATUS_DIMENSIONS == 10, "status");
+_Static_assert(QNTX_EMBED_STATUS_OVERLOADED == 11, "status");
+_Static_assert(QNTX_EMBED_STATUS_CANCELLED == 12, "status");
+_Static_assert(QNTX_EMBED_STATUS_NOT_FOUND == 13, "status");
+_Static_assert(QNTX_EMBED_STATUS_STORE == 14, "status");
+_Static_assert(QNTX_EMBED_STATUS_STORE_VERSION == 15, "status");
+_Static_assert(QNTX_EMBED_STATUS_IO == 16, "status");
+_Static_assert(QNTX_EMBED_STATUS_INFERENCE == 17, "status");
+_Static_assert(QNTX_EMBED_STATUS_INTERNAL == 18, "status");
+
+_Static_assert(QNTX_EMBED_FORMAT_AUTO == 0, "format");
+_Static_assert(QNTX_EMBED_FORMAT_SAFETENSORS == 1, "format");
+_Static_assert(QNTX_EMBED_FORMAT_ONNX == 2, "format");
+_Static_assert(QNTX_EMBED_OUTCOME_INSERTED == 0, "outcome");
+_Static_assert(QNTX_EMBED_OUTCOME_REPLACED == 1, "outcome");
+_Static_assert(QNTX_EMBED_OUTCOME_UNCHANGED == 2, "outcome");
+
+#define LAYOUT(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
+#define FIELD(type, name, at) _Static_assert(offsetof(type, name) == (at), "place of " #type "." #name)
+
+// LP64, as on 64-bit Linux and macOS.
+#if UINTPTR_MAX == UINT64_MAX && SIZE_MAX == UINT64_MAX
+LAYOUT(qntx_embed_str, 16);
+FIELD(qntx_embed_str, ptr, 0);
+FIELD(qntx_embed_str, len, 8);
+
+LAYOUT(qntx_embed_blob, 16);
+FIELD(qntx_embed_blob, data, 0);
+FIELD(qntx_embed_blob, len, 8);
+
+LAYOUT(qntx_embed_model_options, 48);
+FIELD(qntx_embed_model_options, size, 0);
+FIELD(qntx_embed_model_options, onnxruntime, 8);
+FIELD(qntx_embed_model_options, max_tokens, 24);
+FIELD(qntx_embed_model_options, threads, 32);
+FIELD(qntx_embed_model_options, format, 40);
+
+LAYOUT(qntx_embed_model_info, 48);
+FIELD(qntx_embed_model_info, size, 0);
+FIELD(qntx_embed_model_info, name, 8);
+FIELD(qntx_embed_model_info, fingerprint, 16);
+FIELD(qntx_embed_model_info, onnxruntime, 24);
+FIELD(qntx_embed_model_info, dimensions, 32);
+FIELD(qntx_embed_model_info, max_tokens, 40);
+
+LAYOUT(qntx_embed_text_info, 12);
+FIELD(qntx_embed_text_info, tokens, 0);
+FIELD(qntx_embed_text_info, full_tokens, 4);
+FIELD(qntx_embed_text_info, truncated, 8);
+
+LAYOUT(qntx_embed_record, 96);
+FIELD(qntx_embed_record, source_type, 0);
+FIELD(qntx_embed_record, source_id, 16);
+FIELD(qntx_embed_record, text, 32);
+FIELD(qntx_embed_record, model, 48);
+FIELD(qntx_embed_record, fingerprint, 64);
+FIELD(qntx_embed_record, vector, 80);
+FIELD(qntx_embed_record, dimensions, 88);
+
+LAYOUT(qntx_embed_search_options, 40);
+FIELD(qntx_embed_search_options, size, 0);
+FIELD(qntx_embed_search_options, fingerprint, 8);
+FIELD(qntx_embed_search_options, limit, 24);
+FIELD(qntx_embed_search_options, threshold, 32);
+
+LAYOUT(qntx_embed_row, 152);
+FIELD(qntx_embed_row, id, 0);
+FIELD(qntx_embed_row, source_type, 16);
+FIELD(qntx_embed_row, source_id, 32);
+FIELD(qntx_embed_row, text, 48);
+FIELD(qntx_embed_row, model, 64);
+FIELD(qntx_embed_row, fingerprint, 80);
+FIELD(qntx_embed_row, created_at, 96);
+FIELD(qntx_embed_row, updated_at, 112);
+FIELD(qntx_embed_row, vector, 128);
+FIELD(qntx_embed_row, dimensions, 136);
+FIELD(qntx_embed_row, similarity, 144);
+FIELD(qntx_embed_row, distance, 148);
+#endif
+
+static void the_loaded_library_has_the_abi_of_the_header(void) {
+  CHECK(qntx_embed_abi_version() == QNTX_EMBED_ABI_VERSION);
+  CHECK(qntx_embed_abi_0() == QNTX_EMBED_ABI_VERSION);
+}
+
+static void the_version_is_three_numbers(void) {
+  unsigned major, minor, patch;
+  int end = 0;
+  const char *version = qntx_embed_version();
+  REQUIRE(version != NULL);
+  CHECK(sscanf(version, "%u.%u.%u%n", &major, &minor, &patch, &end) == 3 && version[end] == '\0');
+  CHECK(qntx_embed_version() == version);
+}
+
+static void freeing_null_does_nothing(void) {
+  for (int i = 0; i < 2; i++) {
+    qntx_embed_error_free(NULL);
+    qntx_embed_blob_free(NULL);
+    qntx_embed_model_free(NULL);
+    qntx_embed_store_free(NULL);
+    qntx_embed_rows_free(NULL);
+  }
+}
+
+static void no_error_is_ok_and_has_an_empty_message(void) {
+  CHECK(qntx_embed_error_status(NULL) == QNTX_EMBED_STATUS_OK);
+  REQUIRE(qntx_embed_error_message(NULL) != NULL);
+  CHECK(qntx_embed_error_message(NULL)[0] == '\0');
+}
+
+static void no_rows_are_null_and_zero(void) {
+  size_t count = 7;
+  CHECK(qntx_embed_rows_get(NULL, &count) == NULL);
+  CHECK(count == 0);
+  CHECK(qntx_embed_rows_get(NULL, NULL) == NULL);
+}
+
+int main(void) {
+  TEST(the_loaded_library_has_the_abi_of_the_header);
+  TEST(the_version_is_three_numbers);
+  TEST(freeing_null_does_nothing);
+  TEST(no_error_is_ok_and_has_an_empty_message);
+  TEST(no_rows_are_null_and_zero);
+  return finish();
+}
