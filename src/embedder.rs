@@ -1,16 +1,16 @@
 //! A model that turns texts into vectors: composes directory, tokenizer, sessions and pooling.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::blob;
-use crate::error::{Result, fail};
-use crate::model::{Format, Model, Module};
-use crate::pooling;
+use crate::error::{Error, Result, fail};
+use crate::head;
+use crate::model::{Format, Model, Module, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::Scheduler;
 use crate::session::{Factory, Rows};
-use crate::tokenize::{Tokenizer, Tokens};
+use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
 /// How to open a model. The default is right for most.
 #[derive(Clone, Debug, Default)]
@@ -32,12 +32,44 @@ pub struct ModelInfo {
     pub name: String,
     /// SHA-256 (hex) over all files of the directory that were used.
     pub fingerprint: String,
-    /// Components of a vector.
+    /// Components of a vector where the caller does not ask for fewer (or more, up to `full_dimensions`).
     pub dimensions: usize,
+    /// Components that the model computes; the same, but where its configuration has a `truncate_dim`.
+    pub full_dimensions: usize,
     /// Tokens of a text that are used, special ones counted; the rest is cut off.
     pub max_tokens: usize,
     /// Version of the ONNX Runtime in use.
     pub onnxruntime: String,
+    /// The directory's prompts by name.
+    pub prompts: BTreeMap<String, String>,
+    /// The prompt that is used where none is asked for.
+    pub default_prompt_name: Option<String>,
+    /// Whether the directory had a modules.json; without one hidden states are pooled by their mean.
+    pub has_modules: bool,
+}
+
+/// How to embed. The default is what the directory says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmbedOptions<'a> {
+    /// What is put before each text.
+    pub prompt: Prompt<'a>,
+    /// Which end of a text is cut off where it is too long.
+    pub truncate: Truncate,
+    /// Only so many leading components, at unit length again where the model normalises (Matryoshka representations,
+    /// Kusupati et al. 2022).
+    pub dimensions: Option<usize>,
+}
+
+/// What is put before a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prompt<'a> {
+    /// The directory's default prompt, where it has one.
+    #[default]
+    Default,
+    /// The directory's prompt of this name.
+    Named(&'a str),
+    /// These words; empty is none.
+    Text(&'a str),
 }
 
 /// One text's result.
@@ -84,27 +116,67 @@ impl Embedder {
         let runtime = runtime::load(options.onnxruntime.as_deref())?;
         let onnxruntime = runtime.version.clone();
         let model = Model::read(directory, options.format, options.max_tokens)?;
-        let tokenizer = Tokenizer::new(&model.tokenizer, model.max_tokens)?;
+        let settings =
+            Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
+        let tokenizer = Tokenizer::new(model.tokenizer, settings)?;
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n if n <= 1024 => n,
             n => fail!(InvalidArgument, "{n} threads are too many; 0 is one for each processor"),
         };
+        let SentenceTransformers { mut prompts, default_prompt_name, truncate_dim } = model.defaults;
+        // sentence-transformers has these two in every model.
+        for name in ["query", "document"] {
+            prompts.entry(name.to_owned()).or_default();
+        }
+        if let Some(name) = default_prompt_name.as_ref().filter(|n| !prompts.contains_key(*n)) {
+            fail!(
+                ModelInvalid,
+                "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
+            );
+        }
         let scheduler = Scheduler::new(&Factory::new(runtime, model.network)?, threads)?;
-        let mut embedder = Self {
+        let hidden = scheduler.run(&[&[tokenizer.any_token()?]], |_, rows| {
+            Ok(match rows {
+                Rows::Tokens(rows) => (rows.ncols(), true),
+                Rows::Sentence(row) => (row.len(), false),
+            })
+        })?;
+        let Some(&(dim, by_token)) = hidden.first() else { fail!(Internal, "the network gave nothing") };
+        // A network that pools by itself has done the first module already.
+        let rest = if by_token { &model.modules[..] } else { &model.modules[1..] };
+        let full_dimensions = match head::dimensions(rest, dim) {
+            Ok(dimensions) => dimensions,
+            Err((found, wanted)) => fail!(
+                ModelInvalid,
+                "model directory '{}': a module of modules.json takes {wanted} dimensions, but gets {found}",
+                directory.display()
+            ),
+        };
+        let dimensions = match truncate_dim {
+            None => full_dimensions,
+            Some(n) if n > 0 && n <= full_dimensions => n,
+            Some(n) => fail!(
+                ModelInvalid,
+                "config_sentence_transformers.json has a truncate_dim {n}, but the model gives {full_dimensions} dimensions"
+            ),
+        };
+        Ok(Self {
             info: ModelInfo {
                 name: model.name,
                 fingerprint: model.fingerprint,
-                dimensions: 0,
+                dimensions,
+                full_dimensions,
                 max_tokens: model.max_tokens,
                 onnxruntime,
+                prompts,
+                default_prompt_name,
+                has_modules: model.has_modules,
             },
             tokenizer,
             scheduler,
             modules: model.modules,
-        };
-        embedder.info.dimensions = embedder.embed("warm up")?.vector.len();
-        Ok(embedder)
+        })
     }
 
     /// What this model is.
@@ -113,23 +185,40 @@ impl Embedder {
     }
 
     /// One text's embedding.
-    pub fn embed(&self, text: &str) -> Result<Embedding> {
-        match self.embed_batch(&[text])?.pop() {
+    pub fn embed(&self, text: &str, options: &EmbedOptions<'_>) -> Result<Embedding> {
+        match self.embed_batch(&[text], options)?.pop() {
             Some(embedding) => Ok(embedding),
             None => fail!(Internal, "one text gave no embedding"),
         }
     }
 
     /// The embeddings of many texts, in their order. A text that comes twice is computed once.
-    pub fn embed_batch(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+    pub fn embed_batch(&self, texts: &[&str], options: &EmbedOptions<'_>) -> Result<Vec<Embedding>> {
+        let prompt = self.prompt(options.prompt)?;
+        let prompt_tokens = if prompt.is_empty() { 0 } else { self.tokenizer.prompt_tokens(prompt)? };
+        let dimensions = options.dimensions.unwrap_or(self.info.dimensions);
+        if dimensions == 0 || dimensions > self.info.full_dimensions {
+            let most = self.info.full_dimensions;
+            fail!(
+                Dimensions,
+                "{dimensions} dimensions cannot be had: the model '{}' gives 1 to {most}",
+                self.info.name
+            );
+        }
+
         let mut place_of: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
         let mut distinct: Vec<Tokens> = Vec::with_capacity(texts.len());
         let mut places = Vec::with_capacity(texts.len());
-        for &text in texts {
+        for (i, &text) in texts.iter().enumerate() {
             let place = match place_of.get(text) {
                 Some(&place) => place,
                 None => {
-                    distinct.push(self.tokenizer.encode(text)?);
+                    let tokens = if prompt.is_empty() {
+                        self.tokenizer.encode(text, options.truncate)
+                    } else {
+                        self.tokenizer.encode(&format!("{prompt}{text}"), options.truncate)
+                    };
+                    distinct.push(tokens.map_err(|e| Error::new(e.code(), format!("text {i}: {e}")))?);
                     place_of.insert(text, distinct.len() - 1);
                     distinct.len() - 1
                 }
@@ -137,7 +226,16 @@ impl Embedder {
             places.push(place);
         }
         let ids: Vec<&[u32]> = distinct.iter().map(|t| t.ids.as_slice()).collect();
-        let vectors = self.scheduler.run(&ids, |rows| Ok(self.finish(rows)))?;
+        let vectors = self.scheduler.run(&ids, |_, rows| {
+            let mut vector = head::apply(&self.modules, rows, prompt_tokens);
+            if dimensions < vector.len() {
+                vector.truncate(dimensions);
+                if self.modules.last() == Some(&Module::Normalize) {
+                    blob::normalize(&mut vector);
+                }
+            }
+            Ok(vector)
+        })?;
         Ok(places
             .into_iter()
             .map(|place| Embedding {
@@ -148,18 +246,20 @@ impl Embedder {
             .collect())
     }
 
-    /// The modules after the transformer.
-    fn finish(&self, rows: Rows<'_>) -> Vec<f32> {
-        let mut vector = match rows {
-            Rows::Sentence(row) => row.to_vec(),
-            Rows::Tokens(hidden) => match self.modules.first() {
-                Some(Module::Pooling { modes }) => pooling::pool(hidden, modes),
-                _ => pooling::pool(hidden, &[crate::model::PoolingMode::Mean]),
+    fn prompt<'a>(&'a self, prompt: Prompt<'a>) -> Result<&'a str> {
+        let named = |name: &str| self.info.prompts.get(name).map(String::as_str);
+        Ok(match prompt {
+            Prompt::Text(text) => text,
+            Prompt::Default => self.info.default_prompt_name.as_deref().and_then(named).unwrap_or_default(),
+            Prompt::Named(name) => match named(name) {
+                Some(text) => text,
+                None => {
+                    let names: Vec<&str> = self.info.prompts.keys().map(String::as_str).collect();
+                    let has =
+                        if names.is_empty() { "it has none".into() } else { format!("it has {}", names.join(", ")) };
+                    fail!(InvalidArgument, "model '{}' has no prompt named '{name}': {has}", self.info.name)
+                }
             },
-        };
-        if self.modules.contains(&Module::Normalize) {
-            blob::normalize(&mut vector);
-        }
-        vector
+        })
     }
 }

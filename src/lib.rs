@@ -5,10 +5,10 @@
 //! [`ffi`] and, as its users read it, in `include/qntx_embed.h`.
 //!
 //! ```no_run
-//! use qntx_embed::{Embedder, ModelOptions, blob};
+//! use qntx_embed::{EmbedOptions, Embedder, ModelOptions, blob};
 //!
 //! let model = Embedder::open("models/all-MiniLM-L6-v2".as_ref(), &ModelOptions::default())?;
-//! let rows = model.embed_batch(&["a cat", "a kitten"])?;
+//! let rows = model.embed_batch(&["a cat", "a kitten"], &EmbedOptions::default())?;
 //! println!("{:.4}", blob::similarity(rows[0].vector(), rows[1].vector())?);
 //! # Ok::<(), qntx_embed::Error>(())
 //! ```
@@ -17,6 +17,7 @@ pub mod blob;
 mod embedder;
 mod error;
 pub mod ffi;
+mod head;
 mod kernel;
 mod model;
 mod pooling;
@@ -26,7 +27,8 @@ mod session;
 mod store;
 mod tokenize;
 
-pub use embedder::{Embedder, Embedding, ModelInfo, ModelOptions};
+pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt};
 pub use error::{Code, Error, Result};
 pub use model::Format;
 pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};
+pub use tokenize::Truncate;

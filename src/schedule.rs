@@ -25,12 +25,12 @@ impl Scheduler {
     }
 
     /// Runs every text (ids) and makes a value of its rows; the values come in the texts' order.
-    pub fn run<T: Send>(&self, texts: &[&[u32]], make: impl Fn(Rows<'_>) -> Result<T> + Sync) -> Result<Vec<T>> {
+    pub fn run<T: Send>(&self, texts: &[&[u32]], make: impl Fn(usize, Rows<'_>) -> Result<T> + Sync) -> Result<Vec<T>> {
         if let [text] = texts
             && self.workers > 1
         {
             let mut value = None;
-            self.wide.with(|session| session.run(&[text], |_, rows| make(rows).map(|v| value = Some(v))))?;
+            self.wide.with(|session| session.run(&[text], |_, rows| make(0, rows).map(|v| value = Some(v))))?;
             return value.map(|v| vec![v]).ok_or_else(lost);
         }
         let batches = cut(texts, BATCH_TOKENS);
@@ -41,7 +41,7 @@ impl Scheduler {
                 let ids: Vec<&[u32]> = batch.iter().map(|&i| texts[i]).collect();
                 self.narrow.with(|session| {
                     session.run(&ids, |i, rows| {
-                        *values[batch[i]].lock().unwrap_or_else(PoisonError::into_inner) = Some(make(rows)?);
+                        *values[batch[i]].lock().unwrap_or_else(PoisonError::into_inner) = Some(make(batch[i], rows)?);
                         Ok(())
                     })
                 })?;

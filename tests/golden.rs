@@ -4,14 +4,14 @@
 mod common;
 
 use common::{cosine_distance, fixture, golden, minilm, options};
-use qntx_embed::{Embedder, blob};
+use qntx_embed::{EmbedOptions, Embedder, Prompt, blob};
 
 #[test]
 fn every_golden_text_alone_equals_sentence_transformers() {
     let model = minilm();
     let mut worst = 0f64;
     for case in golden(&fixture("golden/golden.jsonl")) {
-        let embedding = model.embed(&case.text).unwrap();
+        let embedding = model.embed(&case.text, &EmbedOptions::default()).unwrap();
         let distance = cosine_distance(embedding.vector(), &case.vector());
         worst = worst.max(distance);
         assert!(distance < 1e-5, "{:?}: cosine distance {distance}", case.text);
@@ -26,7 +26,7 @@ fn every_golden_text_alone_equals_sentence_transformers() {
 fn every_golden_text_in_one_batch_equals_sentence_transformers() {
     let cases = golden(&fixture("golden/golden.jsonl"));
     let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
-    for (case, embedding) in cases.iter().zip(minilm().embed_batch(&texts).unwrap()) {
+    for (case, embedding) in cases.iter().zip(minilm().embed_batch(&texts, &EmbedOptions::default()).unwrap()) {
         let distance = cosine_distance(embedding.vector(), &case.vector());
         assert!(distance < 1e-5, "{:?}: cosine distance {distance}", case.text);
         assert_eq!(Some(embedding.tokens()), case.tokens);
@@ -36,7 +36,7 @@ fn every_golden_text_in_one_batch_equals_sentence_transformers() {
 #[test]
 fn the_pair_table_holds() {
     let model = minilm();
-    let vector = |text: &str| model.embed(text).unwrap().vector().to_vec();
+    let vector = |text: &str| model.embed(text, &EmbedOptions::default()).unwrap().vector().to_vec();
     for (a, b, wanted) in [("cat", "kitten", 0.7882), ("cat", "dog", 0.6606), ("cat", "car", 0.4633)] {
         let found = blob::similarity(&vector(a), &vector(b)).unwrap();
         assert!((found - wanted).abs() < 1e-4, "{a}/{b}: {found}");
@@ -49,11 +49,11 @@ fn a_text_alone_equals_the_same_text_in_any_batch() {
     let cases = golden(&fixture("golden/golden.jsonl"));
     let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
     let reversed: Vec<&str> = texts.iter().rev().copied().collect();
-    let forward = model.embed_batch(&texts).unwrap();
-    let backward = model.embed_batch(&reversed).unwrap();
+    let forward = model.embed_batch(&texts, &EmbedOptions::default()).unwrap();
+    let backward = model.embed_batch(&reversed, &EmbedOptions::default()).unwrap();
     let mut worst = 0f64;
     for (i, text) in texts.iter().enumerate() {
-        let alone = model.embed(text).unwrap();
+        let alone = model.embed(text, &EmbedOptions::default()).unwrap();
         for other in [&forward[i], &backward[texts.len() - 1 - i]] {
             worst = worst.max(cosine_distance(alone.vector(), other.vector()));
         }
@@ -62,30 +62,50 @@ fn a_text_alone_equals_the_same_text_in_any_batch() {
     assert!(worst < 1e-6, "{worst:e}");
 }
 
+/// Every directory below tests/fixtures that has golden vectors of its own (see its README for what each is).
 #[test]
-fn tiny_directories_equal_sentence_transformers() {
-    for name in ["tiny-mean", "tiny-cls-unnormalised", "tiny-mean-sqrt-len"] {
-        let directory = fixture(name);
-        let model = Embedder::open(&directory, &options()).unwrap();
+fn every_kind_of_directory_equals_sentence_transformers() {
+    let mut directories: Vec<_> = fixture("").read_dir().unwrap().flatten().map(|e| e.path()).collect();
+    directories.retain(|d| d.join("golden.jsonl").exists() && d.join("config.json").exists());
+    directories.sort();
+    assert!(directories.len() >= 5, "{directories:?}");
+    for directory in directories {
+        let name = directory.file_name().unwrap().to_string_lossy().into_owned();
+        let model = Embedder::open(&directory, &options()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut worst = 0f64;
         for case in golden(&directory.join("golden.jsonl")) {
-            let (found, wanted) = (model.embed(&case.text).unwrap(), case.vector());
+            let prompt = match (&case.prompt, &case.prompt_name) {
+                (Some(text), _) => Prompt::Text(text),
+                (None, Some(name)) => Prompt::Named(name),
+                (None, None) => Prompt::Default,
+            };
+            let options = EmbedOptions { prompt, dimensions: case.truncate_dim, ..EmbedOptions::default() };
+            let (found, wanted) = (model.embed(&case.text, &options).unwrap(), case.vector());
             let length = wanted.iter().map(|x| x * x).sum::<f32>().sqrt();
+            assert_eq!(found.vector().len(), wanted.len(), "{name} {:?}", case.text);
             for (x, y) in found.vector().iter().zip(&wanted) {
-                assert!((x - y).abs() <= 1e-4 * length, "{name} {:?}: {x} {y}", case.text);
+                assert!((x - y).abs() <= 1e-4 * length, "{name} {:?} {prompt:?}: {x} {y}", case.text);
             }
-            assert!(cosine_distance(found.vector(), &wanted) < 1e-5, "{name} {:?}", case.text);
+            // A zero vector, where nothing is left to pool, has no direction.
+            let distance = if length > 0.0 { cosine_distance(found.vector(), &wanted) } else { 0.0 };
+            worst = worst.max(distance);
+            assert!(distance < 1e-5, "{name} {:?}: {distance}", case.text);
+            for (found, wanted) in [(found.tokens(), case.tokens), (found.full_tokens(), case.full_tokens)] {
+                assert_eq!(found, wanted.unwrap_or(found), "{name} {:?}", case.text);
+            }
         }
+        println!("{name}: largest cosine distance {worst:e}");
     }
 }
 
 #[test]
 fn a_text_that_comes_twice_gets_the_same_vector_twice() {
-    let rows = minilm().embed_batch(&["same", "other", "same"]).unwrap();
+    let rows = minilm().embed_batch(&["same", "other", "same"], &EmbedOptions::default()).unwrap();
     assert_eq!(rows[0].vector(), rows[2].vector());
     assert_ne!(rows[0].vector(), rows[1].vector());
 }
 
 #[test]
 fn no_texts_give_no_vectors() {
-    assert!(minilm().embed_batch(&[]).unwrap().is_empty());
+    assert!(minilm().embed_batch(&[], &EmbedOptions::default()).unwrap().is_empty());
 }

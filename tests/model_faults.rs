@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{copy_of, cosine_distance, fixture, golden, options};
-use qntx_embed::{Code, Embedder, Error, Format, ModelOptions};
+use qntx_embed::{Code, EmbedOptions, Embedder, Error, Format, ModelOptions};
 
 fn refused(directory: &Path) -> Error {
     match Embedder::open(directory, &options()) {
@@ -119,13 +119,16 @@ fn a_vocabulary_larger_than_the_table_is_an_error_and_no_crash() {
 
 #[test]
 fn max_tokens_out_of_range_is_refused() {
-    for max_tokens in [1, 2, 65, usize::MAX] {
+    for (max_tokens, part) in [(1, "leaves no room"), (2, "leaves no room"), (65, "1 to 64"), (usize::MAX, "1 to 64")] {
         let options = ModelOptions { max_tokens: Some(max_tokens), ..options() };
         let e = Embedder::open(&fixture("tiny-mean"), &options).err().unwrap();
-        says(&e, Code::InvalidArgument, &["max_tokens", "3 to 64"]);
+        says(&e, Code::InvalidArgument, &["max_tokens", part]);
     }
     let options = ModelOptions { max_tokens: Some(5), ..options() };
-    let cut = Embedder::open(&fixture("tiny-mean"), &options).unwrap().embed("one two three four five six").unwrap();
+    let cut = Embedder::open(&fixture("tiny-mean"), &options)
+        .unwrap()
+        .embed("one two three four five six", &EmbedOptions::default())
+        .unwrap();
     assert_eq!((cut.tokens(), cut.truncated()), (5, true));
 }
 
@@ -137,8 +140,8 @@ fn an_onnx_file_gives_the_same_vectors_as_the_weights() {
             let model = Embedder::open(&directory, &ModelOptions { format, ..options() }).unwrap();
             let cases = golden(&fixture("tiny-mean").join("golden.jsonl"));
             let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
-            for (case, batched) in cases.iter().zip(model.embed_batch(&texts).unwrap()) {
-                for found in [batched, model.embed(&case.text).unwrap()] {
+            for (case, batched) in cases.iter().zip(model.embed_batch(&texts, &EmbedOptions::default()).unwrap()) {
+                for found in [batched, model.embed(&case.text, &EmbedOptions::default()).unwrap()] {
                     let distance = cosine_distance(found.vector(), &case.vector());
                     assert!(distance < 1e-5, "{name} {:?}: {distance}", case.text);
                 }

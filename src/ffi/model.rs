@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::types::read_options;
 use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str};
-use crate::embedder::{Embedder, Embedding, ModelOptions};
+use crate::embedder::{EmbedOptions, Embedder, Embedding, ModelOptions};
 use crate::error::{Result, fail};
 use crate::model::Format;
 
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
             // SAFETY: by this function's contract.
             unsafe { buffer(infos, count, "infos") }?
         };
-        let embeddings = model.embedder.embed_batch(&texts)?;
+        let embeddings = model.embedder.embed_batch(&texts, &EmbedOptions::default())?;
         for (to, embedding) in vectors.chunks_exact_mut(dimensions).zip(&embeddings) {
             to.copy_from_slice(embedding.vector());
         }

@@ -12,6 +12,9 @@ use super::{LANES, Lanes, dispatch, exp, multiply_add};
 pub struct Head<'a> {
     pub qkv: &'a [f32],
     pub bias: &'a [f32],
+    /// Added to the scores by distance (key minus query), the distance 0 in the middle; at least `2 * tokens - 1`
+    /// values, or none.
+    pub relative: Option<&'a [f32]>,
     pub heads: usize,
     pub width: usize,
     pub head: usize,
@@ -65,6 +68,13 @@ fn kernel<const FUSED: bool, const BLOCK: usize>(head: Head<'_>, out: &mut [f32]
             }
             for (sum, row) in sums.iter().zip(scores.chunks_exact_mut(padded)) {
                 row[lane * LANES..][..LANES].copy_from_slice(sum);
+            }
+        }
+        if let Some(relative) = head.relative {
+            for (i, row) in scores.chunks_exact_mut(padded).enumerate() {
+                let query = first + i.min(count - 1);
+                let from = relative.len() / 2 - query;
+                row[..tokens].iter_mut().zip(&relative[from..][..tokens]).for_each(|(s, r)| *s += r);
             }
         }
 
@@ -170,7 +180,7 @@ mod tests {
     }
 
     /// Softmax(q k^T / sqrt(width)) v, term by term in f64.
-    fn oracle(qkv: &[f32], bias: &[f32], heads: usize, width: usize) -> Vec<f64> {
+    fn oracle(qkv: &[f32], bias: &[f32], relative: Option<&[f32]>, heads: usize, width: usize) -> Vec<f64> {
         let dim = heads * width;
         let tokens = qkv.len() / (3 * dim);
         let at = |t: usize, part: usize, c: usize| {
@@ -179,8 +189,11 @@ mod tests {
         let mut out = vec![0.0; tokens * dim];
         for c in (0..dim).step_by(width) {
             for i in 0..tokens {
-                let score =
-                    |j: usize| (c..c + width).map(|d| at(i, 0, d) * at(j, 1, d)).sum::<f64>() / (width as f64).sqrt();
+                let score = |j: usize| {
+                    let product: f64 = (c..c + width).map(|d| at(i, 0, d) * at(j, 1, d)).sum();
+                    let distance = relative.map_or(0.0, |r| f64::from(r[r.len() / 2 + j - i]));
+                    product / (width as f64).sqrt() + distance
+                };
                 let weights: Vec<f64> = (0..tokens).map(|j| score(j).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 for d in c..c + width {
@@ -198,14 +211,16 @@ mod tests {
         for (name, kernel) in kernels {
             let mut scratch = Scratch::default();
             for (heads, width) in [(1, 8), (4, 8), (12, 32), (3, 64), (2, 20)] {
-                for tokens in [65, 1, 2, 3, 15, 16, 17] {
+                for (tokens, relative) in [65, 1, 2, 3, 15, 16, 17].map(|t| (t, t % 2 == 0)) {
                     let dim = heads * width;
+                    let biases = numbers(2 * 70 - 1, 5);
+                    let relative = relative.then_some(biases.as_slice());
                     let (qkv, bias) = (numbers(tokens * 3 * dim, tokens as u64), numbers(3 * dim, 99));
                     let mut out = vec![f32::NAN; tokens * dim];
                     for head in 0..heads {
-                        kernel(Head { qkv: &qkv, bias: &bias, heads, width, head }, &mut out, &mut scratch);
+                        kernel(Head { qkv: &qkv, bias: &bias, relative, heads, width, head }, &mut out, &mut scratch);
                     }
-                    for (got, wanted) in out.iter().zip(oracle(&qkv, &bias, heads, width)) {
+                    for (got, wanted) in out.iter().zip(oracle(&qkv, &bias, relative, heads, width)) {
                         assert!(
                             (f64::from(*got) - wanted).abs() < 5e-6,
                             "{name} {heads}x{width}, {tokens} tokens: {got} {wanted}"

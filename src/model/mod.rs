@@ -1,16 +1,21 @@
 //! A model directory, read and checked: what to run, and how its outputs become one vector.
 
-pub mod bert;
-pub mod config;
+mod architecture;
+mod config;
+pub mod encoder;
 mod files;
+mod modules;
 mod onnx;
 mod weights;
 
 use std::path::Path;
 
-pub use config::{Module, PoolingMode};
+use serde::de::DeserializeOwned;
 
-use crate::error::{Result, fail};
+pub use config::SentenceTransformers;
+pub use modules::{Activation, Module, PoolingMode};
+
+use crate::error::{Code, Error, Result, fail};
 use files::Files;
 use weights::Weights;
 
@@ -20,7 +25,7 @@ pub enum Format {
     /// The weights where their architecture is known, otherwise the ONNX file.
     #[default]
     Auto,
-    /// `model.safetensors`, or an error.
+    /// `model.safetensors` (or its shards), or an error.
     Safetensors,
     /// `onnx/model.onnx` or `model.onnx`, or an error.
     Onnx,
@@ -31,34 +36,70 @@ pub struct Model {
     pub name: String,
     pub fingerprint: String,
     pub max_tokens: usize,
+    /// Whether texts are to be lowercased before all else.
+    pub lower_case: bool,
     pub modules: Vec<Module>,
-    pub tokenizer: String,
+    /// Whether there was a modules.json; otherwise the modules are mean pooling.
+    pub has_modules: bool,
+    pub defaults: SentenceTransformers,
+    /// Whether the directory cuts long texts at their beginning.
+    pub truncate_left: bool,
+    /// tokenizer.json.
+    pub tokenizer: serde_json::Value,
     pub network: Network,
 }
 
 /// What computes the hidden states.
 pub enum Network {
     /// Built here from the weights.
-    Built(bert::Network),
+    Built(encoder::Network),
     /// As published; `pad` is the id that fills short rows.
     Onnx { file: Vec<u8>, pad: i64 },
 }
 
 impl Model {
-    /// Reads the directory. The fingerprint is taken beside the reading of the weights.
+    /// Reads the directory. The fingerprint is taken beside the building of the graph.
     pub fn read(directory: &Path, format: Format, max_tokens: Option<usize>) -> Result<Self> {
         let mut files = Files::open(directory)?;
-        let basics = config::basics(&mut files)?;
-        let config = config::read(&mut files, &basics, max_tokens)?;
-        let tokenizer = files.read("tokenizer.json")?;
-        let Ok(tokenizer) = String::from_utf8(tokenizer.to_vec()) else {
-            fail!(ModelInvalid, "{}: tokenizer.json is not UTF-8", files.name());
+        let modules::Modules { transformer: path, modules, listed } = modules::read(&mut files)?;
+        let path = path.as_str();
+        let basics = config::basics(&mut files, path)?;
+        let source = source(&mut files, path, &basics.model_type, format)?;
+        let positions = match &source {
+            Source::Encoder(encoder, _) => encoder.max_tokens(),
+            Source::Onnx(_) => basics.max_position_embeddings.unwrap_or(512),
         };
-        let source = source(&mut files, &basics.model_type, format)?;
+        // Without modules.json sentence-transformers reads neither of its own two files.
+        let (sentence_bert, defaults) = match listed {
+            true => (
+                config::sentence_bert(&mut files, path)?,
+                config::optional(&mut files, "config_sentence_transformers.json")?,
+            ),
+            false => Default::default(),
+        };
+        let tokenizer_config: config::TokenizerConfig =
+            config::optional(&mut files, &format!("{path}tokenizer_config.json"))?;
+        let limit = config::token_limit(&sentence_bert, &tokenizer_config, positions);
+        let max_tokens = match max_tokens {
+            Some(n) if n == 0 || n > positions => fail!(
+                InvalidArgument,
+                "max_tokens {n} is out of range: {} takes 1 to {positions} tokens of a text, special ones counted",
+                files.name()
+            ),
+            Some(n) => n,
+            None => limit,
+        };
+        let file = format!("{path}tokenizer.json");
+        let bytes = files.read(&file)?;
+        let tokenizer: serde_json::Value = parse(&files, &file, &bytes)?;
+        let truncate_left = match tokenizer_config.truncation_side.as_deref() {
+            Some(side) => side == "left",
+            None => tokenizer.pointer("/truncation/direction").is_some_and(|d| d == "Left"),
+        };
         let (network, fingerprint) = std::thread::scope(|scope| {
             let hashing = scope.spawn(|| files.fingerprint());
             let network = match source {
-                Source::Bert(config, weights) => Network::Built(bert::build(&config, &weights)?),
+                Source::Encoder(encoder, weights) => Network::Built(encoder::build(encoder, &weights)?),
                 Source::Onnx(file) => Network::Onnx { file, pad: basics.pad_token_id.unwrap_or(0) },
             };
             let Ok(fingerprint) = hashing.join() else { fail!(Internal, "the hashing thread panicked") };
@@ -67,8 +108,12 @@ impl Model {
         Ok(Self {
             name: files.model_name(),
             fingerprint,
-            max_tokens: config.max_tokens,
-            modules: config.modules,
+            max_tokens,
+            lower_case: sentence_bert.do_lower_case,
+            modules,
+            has_modules: listed,
+            defaults,
+            truncate_left,
             tokenizer,
             network,
         })
@@ -77,37 +122,36 @@ impl Model {
 
 /// What the network is made from.
 enum Source {
-    Bert(config::Bert, Weights),
+    Encoder(architecture::Encoder, Weights),
     Onnx(Vec<u8>),
 }
 
-fn source(files: &mut Files, model_type: &str, format: Format) -> Result<Source> {
-    let known = model_type == "bert";
+fn source(files: &mut Files, path: &str, model_type: &str, format: Format) -> Result<Source> {
+    let known = architecture::KNOWN.contains(&model_type);
+    let unsupported = format!(
+        "model_type '{model_type}' is not supported from weights (supported: {})",
+        architecture::KNOWN.join(", ")
+    );
     if format == Format::Safetensors && !known {
-        fail!(
-            ModelUnsupported,
-            "{}: model_type '{model_type}' is not supported from weights; supported: bert",
-            files.name()
-        );
+        fail!(ModelUnsupported, "{}: {unsupported}", files.name());
     }
     if format != Format::Onnx && known {
-        if let Some(weights) = Weights::open(files)? {
-            return Ok(Source::Bert(config::bert(files)?, weights));
+        if let Some(weights) = Weights::open(files, path)? {
+            return Ok(Source::Encoder(architecture::read(files, path, model_type)?, weights));
         }
         if format == Format::Safetensors {
             fail!(ModelNotFound, "{}: model.safetensors is missing", files.name());
         }
     }
     for file in ["onnx/model.onnx", "model.onnx"] {
-        if let Some(bytes) = files.read_optional(file)? {
+        if let Some(bytes) = files.read_optional(&format!("{path}{file}"))? {
             return Ok(Source::Onnx(bytes.to_vec()));
         }
     }
     if format == Format::Auto && !known {
         fail!(
             ModelUnsupported,
-            "{}: model_type '{model_type}' is not supported from weights (supported: bert), and there is no \
-             onnx/model.onnx or model.onnx to run instead",
+            "{}: {unsupported}, and there is no onnx/model.onnx or model.onnx to run instead",
             files.name()
         );
     }
@@ -117,4 +161,10 @@ fn source(files: &mut Files, model_type: &str, format: Format) -> Result<Source>
         files.name(),
         if format == Format::Onnx { "" } else { "model.safetensors, " }
     )
+}
+
+/// A JSON file of the directory.
+fn parse<T: DeserializeOwned>(files: &Files, file: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::new(Code::ModelInvalid, format!("{}: {file} cannot be read: {e}", files.name())))
 }

@@ -9,7 +9,7 @@ use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use crate::error::{Code, Error, Result, fail};
-use crate::model::{Network, bert};
+use crate::model::{Network, encoder};
 use crate::runtime::Runtime;
 
 /// What a network says of one text.
@@ -31,7 +31,7 @@ enum Source {
         graph: Vec<u8>,
         initializers: Vec<(String, Arc<DynValue>)>,
         packed: PrepackedWeights,
-        embeddings: Arc<bert::Embeddings>,
+        embeddings: Arc<encoder::Embeddings>,
     },
     Onnx {
         file: Vec<u8>,
@@ -46,7 +46,7 @@ pub struct Session {
 }
 
 enum Kind {
-    Built { embeddings: Arc<bert::Embeddings>, embedded: Vec<f32> },
+    Built { embeddings: Arc<encoder::Embeddings>, embedded: Vec<f32> },
     Onnx { inputs: Vec<Input>, output: String, pooled: bool, pad: i64 },
 }
 

@@ -9,7 +9,7 @@ use ort::operator::{
 use ort::value::TensorElementType::{Float32, Int64};
 
 use crate::kernel::{attention, gelu, norm};
-use crate::model::bert::DOMAIN;
+use crate::model::encoder::DOMAIN;
 
 /// All of them.
 pub fn domain() -> ort::Result<OperatorDomain> {
@@ -49,7 +49,8 @@ fn in_place(context: &ComputeContext, work: impl FnOnce(&mut [f32]) -> ort::Resu
     work(output.try_extract_tensor_mut::<f32>()?.1)
 }
 
-/// `Attention(qkv [tokens, 3 * dim], bias [3 * dim], lengths [texts]) -> [tokens, dim]`, attribute `heads`.
+/// `Attention(qkv [tokens, 3 * dim], bias [3 * dim], lengths [texts], relative [heads, distances]) -> [tokens, dim]`,
+/// attribute `heads`; `relative` is optional.
 struct Attention;
 
 impl Operator for Attention {
@@ -60,7 +61,12 @@ impl Operator for Attention {
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        [OperatorInput::required(Float32), OperatorInput::required(Float32), OperatorInput::required(Int64)]
+        [
+            OperatorInput::required(Float32),
+            OperatorInput::required(Float32),
+            OperatorInput::required(Int64),
+            OperatorInput::optional(Float32),
+        ]
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
@@ -85,6 +91,13 @@ fn attend(context: &ComputeContext, heads: usize, scratch: &mut attention::Scrat
     let &[tokens, width] = &shape[..] else { return Err(wrong_shape()) };
     let (tokens, dim) = (tokens as usize, width as usize / 3);
     let fits = lengths.iter().sum::<i64>() == tokens as i64 && lengths.iter().all(|&l| l >= 0);
+    let relative = if context.num_inputs()? > 3 { context.input(3)? } else { None };
+    let relative = match &relative {
+        Some(relative) => Some(relative.try_extract_tensor::<f32>()?.1),
+        None => None,
+    };
+    let longest = lengths.iter().max().map_or(0, |&l| l as usize);
+    let fits = fits && relative.is_none_or(|r| r.len() % heads == 0 && r.len() / heads + 1 >= 2 * longest);
     if !fits || bias.len() != 3 * dim || dim % heads != 0 {
         return Err(wrong_shape());
     }
@@ -95,7 +108,8 @@ fn attend(context: &ComputeContext, heads: usize, scratch: &mut attention::Scrat
         let (text, after) = rest.split_at(length as usize * 3 * dim);
         let (to, after_out) = out.split_at_mut(length as usize * dim);
         for head in 0..heads {
-            let head = attention::Head { qkv: text, bias, heads, width: dim / heads, head };
+            let relative = relative.map(|r| &r[head * (r.len() / heads)..][..r.len() / heads]);
+            let head = attention::Head { qkv: text, bias, relative, heads, width: dim / heads, head };
             attention::compute(head, to, scratch);
         }
         (rest, out) = (after, after_out);

@@ -168,6 +168,20 @@ static void a_format_that_the_directory_does_not_have_is_not_found(void) {
   CHECK(model == NULL);
 }
 
+static void an_onnx_file_is_run_where_it_is_asked_for_or_all_there_is(void) {
+  qntx_embed_model *model = open_model("tests/fixtures/tiny-mean-onnx"), *asked = NULL;
+  const qntx_embed_model_options options = {.size = sizeof options, .format = QNTX_EMBED_FORMAT_ONNX};
+  WORKS(qntx_embed_model_open, str("tests/fixtures/tiny-mean-onnx"), &options, &asked);
+  const qntx_embed_model_info info = info_of(model), asked_info = info_of(asked);
+  REQUIRE(info.dimensions == asked_info.dimensions);
+  float *a = embed(model, str("one two")), *b = embed(asked, str("one two"));
+  CHECK(alike(a, b, info.dimensions) && strcmp(info.fingerprint, asked_info.fingerprint) == 0);
+  free(b);
+  free(a);
+  qntx_embed_model_free(asked);
+  qntx_embed_model_free(model);
+}
+
 static void texts_are_cut_to_the_tokens_of_the_options(void) {
   const qntx_embed_model_options options = {.size = sizeof options, .max_tokens = 5};
   qntx_embed_model *model = NULL;
@@ -560,6 +574,7 @@ int main(int argc, char **argv) {
   TEST(options_of_an_impossible_size_are_refused);
   TEST(options_that_make_no_sense_are_refused);
   TEST(a_format_that_the_directory_does_not_have_is_not_found);
+  TEST(an_onnx_file_is_run_where_it_is_asked_for_or_all_there_is);
   TEST(texts_are_cut_to_the_tokens_of_the_options);
   TEST(any_number_of_threads_gives_the_same_vectors);
   TEST(a_vector_fills_its_buffer_and_no_more);

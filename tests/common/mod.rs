@@ -15,6 +15,8 @@ pub struct Golden {
     pub full_tokens: Option<usize>,
     pub truncated: Option<bool>,
     pub prompt_name: Option<String>,
+    pub prompt: Option<String>,
+    pub truncate_dim: Option<usize>,
     embedding_f32le_base64: String,
 }
 

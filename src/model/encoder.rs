@@ -1,4 +1,4 @@
-//! BERT (Devlin et al. 2018) as an ONNX graph over a batch of texts laid end to end, without padding.
+//! Encoders as ONNX graphs over a batch of texts laid end to end, without padding.
 //!
 //! Every linear layer sees one matrix `[tokens, features]` of all texts of the batch; only attention needs to know
 //! where each text ends, and gets the `lengths`. The embedding tables stay out of the graph: looking rows up is no
@@ -6,9 +6,9 @@
 
 use prost::Message;
 
-use super::config::Bert;
+use super::architecture::{Activation, BUCKETS, Encoder, bucket};
 use super::onnx::{Attribute, FLOAT, Graph, INT64, Model, Node, OperatorSet, Tensor, ValueInfo};
-use super::weights::{self, Weights, prefixed};
+use super::weights::{self, Weights};
 use crate::error::{Result, fail};
 
 /// The domain of the operators that `crate::session` implements.
@@ -24,7 +24,7 @@ pub struct Network {
 
 /// Word, position and segment embeddings.
 pub struct Embeddings {
-    dim: usize,
+    encoder: Encoder,
     words: Vec<f32>,
     /// Position embeddings with that of segment 0 added: a text alone is always segment 0.
     positions: Vec<f32>,
@@ -32,13 +32,13 @@ pub struct Embeddings {
 
 impl Embeddings {
     pub fn dim(&self) -> usize {
-        self.dim
+        self.encoder.dim
     }
 
     /// Appends the input rows of one text to `out`.
     pub fn lookup(&self, ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
-        let dim = self.dim;
-        for (position, &id) in ids.iter().enumerate() {
+        let dim = self.encoder.dim;
+        for (position, &id) in self.encoder.positions_of(ids).zip(ids) {
             let word = self.words.chunks_exact(dim).nth(id as usize);
             let place = self.positions.chunks_exact(dim).nth(position);
             let (Some(word), Some(place)) = (word, place) else {
@@ -51,36 +51,41 @@ impl Embeddings {
 }
 
 /// Reads the weights and draws the graph.
-pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
-    let dim = config.hidden_size;
-    let names = weights.names()?;
+pub fn build(encoder: Encoder, weights: &Weights) -> Result<Network> {
+    let Encoder { dim, layers, heads, inner, eps, names, .. } = encoder;
     let marker = "embeddings.word_embeddings.weight";
-    let prefix = if names.iter().any(|n| n == marker) { "" } else { "bert." };
-    let read = |name: &str, shape: &[usize]| weights.tensor(&prefixed(prefix, name), shape);
+    let prefix = if weights.has(marker) { "" } else { names.prefix };
+    let read = |name: &str, shape: &[usize]| weights.tensor(&format!("{prefix}{name}"), shape);
 
-    let mut positions = read("embeddings.position_embeddings.weight", &[config.max_position_embeddings, dim])?.data;
-    let segments = read("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, dim])?.data;
-    for row in positions.chunks_exact_mut(dim) {
-        row.iter_mut().zip(&segments).for_each(|(p, s)| *p += s);
+    let mut positions = read("embeddings.position_embeddings.weight", &[encoder.positions, dim])?.data;
+    if let Some(segments) = encoder.segments {
+        let segments = read("embeddings.token_type_embeddings.weight", &[segments, dim])?.data;
+        for row in positions.chunks_exact_mut(dim) {
+            row.iter_mut().zip(&segments).for_each(|(p, s)| *p += s);
+        }
     }
-    let words = read(marker, &[config.vocab_size, dim])?.data;
+    let words = read(marker, &[encoder.vocabulary, dim])?.data;
 
-    let mut g = Drawing { nodes: Vec::new(), initializers: Vec::new() };
-    let eps = config.layer_norm_eps;
-    let mut h = g.layer_norm("embedded", &read, "embeddings.LayerNorm", dim, eps)?;
-    for layer in 0..config.num_hidden_layers {
-        let p = format!("encoder.layer.{layer}.");
-        let (qkv, bias) = g.qkv(&h, &read, &p, dim)?;
-        let heads = vec![Attribute::int("heads", config.num_attention_heads as i64)];
-        let context = g.node("Attention", DOMAIN, &[&qkv, &bias, "lengths"], heads);
-        let attended = g.linear(&context, &read, &format!("{p}attention.output.dense"), dim, dim)?;
-        h = g.add_layer_norm(attended, &h, &read, &format!("{p}attention.output.LayerNorm"), dim, eps)?;
-        let inner = g.linear(&h, &read, &format!("{p}intermediate.dense"), config.intermediate_size, dim)?;
-        let active = g.activation(inner, &config.hidden_act)?;
-        let outer = g.linear(&active, &read, &format!("{p}output.dense"), dim, config.intermediate_size)?;
-        h = g.add_layer_norm(outer, &h, &read, &format!("{p}output.LayerNorm"), dim, eps)?;
+    let mut g = Drawing { nodes: Vec::new(), initializers: Vec::new(), read: &read };
+    let relative = match encoder.relative {
+        true => Some(g.relative_bias(heads, encoder.max_tokens())?),
+        false => None,
+    };
+    let mut h = g.layer_norm("embedded", "embeddings.LayerNorm", dim, eps)?;
+    for layer in 0..layers {
+        let p = format!("{}.{layer}.", names.layer);
+        let (qkv, bias) = g.qkv(&h, &p, names.query_key_value, dim)?;
+        let inputs: Vec<&str> = [qkv.as_str(), &bias, "lengths"].into_iter().chain(relative.as_deref()).collect();
+        let context = g.node("Attention", DOMAIN, &inputs, vec![Attribute::int("heads", heads as i64)]);
+        let attended = g.linear(&context, &format!("{p}{}", names.attended), dim, dim)?;
+        h = g.add_layer_norm(attended, &h, &format!("{p}{}", names.attended_norm), dim, eps)?;
+        let expanded = g.linear(&h, &format!("{p}{}", names.inner), inner, dim)?;
+        let active = g.activation(expanded, encoder.activation);
+        let outer = g.linear(&active, &format!("{p}{}", names.outer), dim, inner)?;
+        h = g.add_layer_norm(outer, &h, &format!("{p}{}", names.outer_norm), dim, eps)?;
     }
-    g.nodes.push(Node {
+    let Drawing { mut nodes, initializers, .. } = g;
+    nodes.push(Node {
         input: vec![h],
         output: vec!["last_hidden_state".into()],
         name: "result".into(),
@@ -92,13 +97,13 @@ pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
         ir_version: 8,
         producer_name: "qntx_embed".into(),
         opset_import: vec![
-            OperatorSet { domain: String::new(), version: 20 },
+            OperatorSet { domain: String::new(), version: 17 },
             OperatorSet { domain: DOMAIN.into(), version: 1 },
         ],
         graph: Some(Graph {
-            name: "bert".into(),
-            node: g.nodes,
-            initializer: g.initializers.iter().map(|(n, t)| Tensor::supplied(n, &t.shape)).collect(),
+            name: "encoder".into(),
+            node: nodes,
+            initializer: initializers.iter().map(|(n, t)| Tensor::supplied(n, &t.shape)).collect(),
             input: vec![
                 ValueInfo::tensor("embedded", FLOAT, &[Err("tokens"), Ok(dim)]),
                 ValueInfo::tensor("lengths", INT64, &[Err("texts")]),
@@ -106,21 +111,17 @@ pub fn build(config: &Bert, weights: &Weights) -> Result<Network> {
             output: vec![ValueInfo::tensor("last_hidden_state", FLOAT, &[Err("tokens"), Ok(dim)])],
         }),
     };
-    Ok(Network {
-        graph: model.encode_to_vec(),
-        initializers: g.initializers,
-        embeddings: Embeddings { dim, words, positions },
-    })
+    let graph = model.encode_to_vec();
+    Ok(Network { graph, initializers, embeddings: Embeddings { encoder, words, positions } })
 }
 
-struct Drawing {
+struct Drawing<'a> {
     nodes: Vec<Node>,
     initializers: Vec<(String, weights::Tensor)>,
+    read: &'a dyn Fn(&str, &[usize]) -> Result<weights::Tensor>,
 }
 
-type Read<'a> = dyn Fn(&str, &[usize]) -> Result<weights::Tensor> + 'a;
-
-impl Drawing {
+impl Drawing<'_> {
     /// Adds a node and gives its output's name.
     fn node(&mut self, op: &str, domain: &str, inputs: &[&str], attribute: Vec<Attribute>) -> String {
         let output = format!("t{}", self.nodes.len());
@@ -142,9 +143,9 @@ impl Drawing {
 
     /// `x W^T`, with W as PyTorch stores it (`[out, in]`), and the bias that is still to be added: the operators that
     /// come after it do that on the way, without a pass of its own.
-    fn linear(&mut self, x: &str, read: &Read<'_>, name: &str, out: usize, input: usize) -> Result<(String, String)> {
-        let w = read(&format!("{name}.weight"), &[out, input])?;
-        let b = read(&format!("{name}.bias"), &[out])?;
+    fn linear(&mut self, x: &str, name: &str, out: usize, input: usize) -> Result<(String, String)> {
+        let w = (self.read)(&format!("{name}.weight"), &[out, input])?;
+        let b = (self.read)(&format!("{name}.bias"), &[out])?;
         Ok(self.gemm(x, name, w, b))
     }
 
@@ -155,41 +156,50 @@ impl Drawing {
     }
 
     /// Query, key and value in one multiplication: `[tokens, 3 * dim]`.
-    fn qkv(&mut self, x: &str, read: &Read<'_>, layer: &str, dim: usize) -> Result<(String, String)> {
+    fn qkv(&mut self, x: &str, layer: &str, parts: [&str; 3], dim: usize) -> Result<(String, String)> {
         let mut w = weights::Tensor { shape: vec![3 * dim, dim], data: Vec::with_capacity(3 * dim * dim) };
         let mut b = weights::Tensor { shape: vec![3 * dim], data: Vec::with_capacity(3 * dim) };
-        for part in ["query", "key", "value"] {
-            let name = format!("{layer}attention.self.{part}");
-            w.data.extend(read(&format!("{name}.weight"), &[dim, dim])?.data);
-            b.data.extend(read(&format!("{name}.bias"), &[dim])?.data);
+        for part in parts {
+            w.data.extend((self.read)(&format!("{layer}{part}.weight"), &[dim, dim])?.data);
+            b.data.extend((self.read)(&format!("{layer}{part}.bias"), &[dim])?.data);
         }
-        Ok(self.gemm(x, &format!("{layer}attention.self.qkv"), w, b))
+        Ok(self.gemm(x, &format!("{layer}qkv"), w, b))
+    }
+
+    /// The bias of each distance, by head: `[heads, 2 * longest - 1]`, the distance 0 in the middle.
+    fn relative_bias(&mut self, heads: usize, longest: usize) -> Result<String> {
+        let table = (self.read)("encoder.relative_attention_bias.weight", &[BUCKETS, heads])?.data;
+        let distances = 1 - longest as i64..longest as i64;
+        let by_head = |head: usize| distances.clone().map(move |d| (d, head));
+        let data = (0..heads).flat_map(by_head).map(|(d, head)| table[bucket(d) * heads + head]).collect();
+        let tensor = weights::Tensor { shape: vec![heads, 2 * longest - 1], data };
+        Ok(self.initializer("relative_attention_bias".into(), tensor))
     }
 
     fn add_layer_norm(
         &mut self,
         (x, bias): (String, String),
         residual: &str,
-        read: &Read<'_>,
         name: &str,
         dim: usize,
         eps: f32,
     ) -> Result<String> {
-        let (scale, shift) = self.scale_and_shift(read, name, dim)?;
+        let (scale, shift) = self.scale_and_shift(name, dim)?;
         let attributes = vec![Attribute::float("epsilon", eps)];
         Ok(self.node("AddLayerNorm", DOMAIN, &[&x, residual, &bias, &scale, &shift], attributes))
     }
 
-    fn layer_norm(&mut self, x: &str, read: &Read<'_>, name: &str, dim: usize, eps: f32) -> Result<String> {
-        let (scale, shift) = self.scale_and_shift(read, name, dim)?;
+    fn layer_norm(&mut self, x: &str, name: &str, dim: usize, eps: f32) -> Result<String> {
+        let (scale, shift) = self.scale_and_shift(name, dim)?;
         let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", eps)];
         Ok(self.node("LayerNormalization", "", &[x, &scale, &shift], attributes))
     }
 
-    fn scale_and_shift(&mut self, read: &Read<'_>, name: &str, dim: usize) -> Result<(String, String)> {
+    fn scale_and_shift(&mut self, name: &str, dim: usize) -> Result<(String, String)> {
         // Checkpoints converted from TensorFlow call them gamma and beta.
         let either = |new: &str, old: &str| {
-            read(&format!("{name}.{new}"), &[dim]).or_else(|e| read(&format!("{name}.{old}"), &[dim]).map_err(|_| e))
+            (self.read)(&format!("{name}.{new}"), &[dim])
+                .or_else(|e| (self.read)(&format!("{name}.{old}"), &[dim]).map_err(|_| e))
         };
         let (scale, shift) = (either("weight", "gamma")?, either("bias", "beta")?);
         let scale = self.initializer(format!("{name}.weight"), scale);
@@ -197,20 +207,14 @@ impl Drawing {
         Ok((scale, shift))
     }
 
-    fn activation(&mut self, (x, bias): (String, String), name: &str) -> Result<String> {
-        Ok(match name {
-            "gelu" => self.node("Gelu", DOMAIN, &[&x, &bias], vec![]),
-            "gelu_new" | "gelu_pytorch_tanh" => {
-                self.node("Gelu", DOMAIN, &[&x, &bias], vec![Attribute::int("tanh", 1)])
-            }
-            "relu" => {
+    fn activation(&mut self, (x, bias): (String, String), activation: Activation) -> String {
+        match activation {
+            Activation::Gelu => self.node("Gelu", DOMAIN, &[&x, &bias], vec![]),
+            Activation::GeluTanh => self.node("Gelu", DOMAIN, &[&x, &bias], vec![Attribute::int("tanh", 1)]),
+            Activation::Relu => {
                 let sum = self.node("Add", "", &[&x, &bias], vec![]);
                 self.node("Relu", "", &[&sum], vec![])
             }
-            other => fail!(
-                ModelUnsupported,
-                "hidden_act '{other}' is not supported; supported: gelu, gelu_new, gelu_pytorch_tanh, relu"
-            ),
-        })
+        }
     }
 }
