@@ -94,11 +94,11 @@ test-c: lib $(C_PROGRAMS) ## Compiles the header, examples/*.c and tests/c/*.c s
 	  echo "$$program"; "$$program" "$(MODEL)" || { echo "$$program: failed with exit code $$?"; exit 1; }; \
 	done
 
-target/c/%.c11: %.c include/qntx_embed.h | lib
+target/c/%.c11: %.c include/qntx_embed.h $(wildcard tests/c/*.h) | lib
 	@mkdir -p $(@D)
 	@$(C11) $(C_WARNINGS) $< -o $@ $(C_LINK)
 
-target/c/%.c++17: %.c include/qntx_embed.h | lib
+target/c/%.c++17: %.c include/qntx_embed.h $(wildcard tests/c/*.h) | lib
 	@mkdir -p $(@D)
 	@$(CXX17) $(C_WARNINGS) $< -o $@ $(C_LINK)
 

@@ -23,6 +23,13 @@ static qntx_embed_str str(const char *text) {
   return result;
 }
 
+static float *room_for(size_t floats) {
+  float *room = (float *)malloc(floats * sizeof *room);
+  if (room != NULL) return room;
+  fputs("store: no memory left\n", stderr);
+  exit(EXIT_FAILURE);
+}
+
 // Embeds all passages in one call and stores them in one transaction. A second run with the same file changes nothing:
 // source and fingerprint name a row.
 static qntx_embed_status fill(const qntx_embed_store *store, const qntx_embed_model *model,
@@ -30,8 +37,7 @@ static qntx_embed_status fill(const qntx_embed_store *store, const qntx_embed_mo
   qntx_embed_str texts[PASSAGES];
   qntx_embed_record records[PASSAGES];
   char ids[PASSAGES][16];
-  // Should malloc fail, the call refuses its NULL.
-  float *vectors = (float *)malloc(PASSAGES * info->dimensions * sizeof *vectors);
+  float *vectors = room_for(PASSAGES * info->dimensions);
 
   memset(records, 0, sizeof records);
   for (int i = 0; i < PASSAGES; i++) {
@@ -58,7 +64,7 @@ static qntx_embed_status ask(const qntx_embed_store *store, const qntx_embed_mod
                              const qntx_embed_model_info *info, const char *question, qntx_embed_error **error) {
   qntx_embed_rows *rows = NULL;
   qntx_embed_search_options options;
-  float *query = (float *)malloc(info->dimensions * sizeof *query);
+  float *query = room_for(info->dimensions);
 
   memset(&options, 0, sizeof options);
   options.size = sizeof options;

@@ -154,7 +154,7 @@ typedef struct qntx_embed_model_options {
   // `sizeof(qntx_embed_model_options)`.
   size_t size;
   // ONNX Runtime's library, or a directory that has it. Empty: `QNTX_EMBED_ONNXRUNTIME`, beside this library, the
-  // system's loader, in this order.
+  // system's loader, in this order. A process loads it once: naming another one later is an error.
   struct qntx_embed_str onnxruntime;
   // Tokens of a text that are used, special ones counted; 0 is what the directory says.
   size_t max_tokens;
@@ -203,9 +203,9 @@ typedef struct qntx_embed_record {
   struct qntx_embed_str model;
   // The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
   struct qntx_embed_str fingerprint;
-  // The vector: finite numbers, not all zero.
+  // The vector: finite numbers, not all zero. Its length does not matter to searches.
   const float *vector;
-  // Its floats.
+  // Its floats, 1 to 8192.
   size_t dimensions;
 } qntx_embed_record;
 
@@ -219,6 +219,8 @@ typedef struct qntx_embed_search_options {
   size_t limit;
   // Only rows of at least this cosine, -1 to 1. (0 is a threshold too: unrelated texts lie around it.)
   float threshold;
+  // 0.
+  uint32_t reserved;
 } qntx_embed_search_options;
 
 // A stored row, and how near it is to what was searched for. Lives as long as the `qntx_embed_rows` that has it.
@@ -272,7 +274,8 @@ qntx_embed_status qntx_embed_blob_serialize(const float *vector,
                                             struct qntx_embed_error **error);
 
 // Reads a FLOAT32_BLOB of `len` bytes into `vector`, which has room for `dimensions` floats: `len` must be
-// 4 * `dimensions`. Any thread.
+// 4 * `dimensions` (`QNTX_EMBED_STATUS_DIMENSIONS` otherwise, or `_INVALID_ARGUMENT` where it is no multiple of 4).
+// Any thread.
 qntx_embed_status qntx_embed_blob_deserialize(const uint8_t *data,
                                               size_t len,
                                               float *vector,
@@ -282,7 +285,7 @@ qntx_embed_status qntx_embed_blob_deserialize(const uint8_t *data,
 // Frees what `qntx_embed_blob_serialize` gave and empties `*blob`, so that a second call does nothing. NULL is fine.
 void qntx_embed_blob_free(struct qntx_embed_blob *blob);
 
-// Cosine similarity of two vectors, from -1 to 1; 0 where one of them is zero. Any thread.
+// Cosine similarity of two vectors of finite numbers, from -1 to 1; 0 where one of them is zero. Any thread.
 qntx_embed_status qntx_embed_similarity(const float *a,
                                         const float *b,
                                         size_t dimensions,
@@ -307,7 +310,7 @@ qntx_embed_status qntx_embed_model_open(struct qntx_embed_str directory,
                                         struct qntx_embed_model **model,
                                         struct qntx_embed_error **error);
 
-// Fills `*info`, whose `size` the caller has set. Any thread.
+// Fills `*info`, whose `size` the caller has set; `size` is then how much of it was filled. Any thread.
 qntx_embed_status qntx_embed_model_get_info(const struct qntx_embed_model *model,
                                             struct qntx_embed_model_info *info,
                                             struct qntx_embed_error **error);
@@ -336,8 +339,9 @@ qntx_embed_status qntx_embed_embed_batch(const struct qntx_embed_model *model,
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
-// Opens a database file, makes it where it is missing, and brings it to this version's schema; a file of a newer
-// version is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
+// Opens a database file, makes it where it is missing, and brings it to this version's schema: its tables are added
+// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
+// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
 // to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
 //
 // The file must not be open through another copy of SQLite in the same process: POSIX locks cannot tell two copies
@@ -377,7 +381,8 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          size_t *count,
                                          struct qntx_embed_error **error);
 
-// The rows nearest to `query`, best first, equals by id. `*rows` is the caller's to free with
+// The rows nearest to `query`, best first, equals by id (which of them, where the limit leaves out some, is not
+// defined). Only rows of the query's dimensions are searched. `*rows` is the caller's to free with
 // `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing is near. Any thread.
 qntx_embed_status qntx_embed_store_search(const struct qntx_embed_store *store,
                                           const float *query,
@@ -386,7 +391,8 @@ qntx_embed_status qntx_embed_store_search(const struct qntx_embed_store *store,
                                           struct qntx_embed_rows **rows,
                                           struct qntx_embed_error **error);
 
-// All rows: an array of `*count` pointers, valid until the rows are freed. NULL gives NULL and 0. `count` may be NULL.
+// All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
+// `count` may be NULL.
 const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
 
 // Frees rows and all that they point to. NULL is fine.

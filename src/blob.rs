@@ -58,6 +58,13 @@ pub(crate) fn normalize(vector: &mut [f32]) {
     vector.iter_mut().for_each(|x| *x *= scale);
 }
 
+/// `vector` at unit length, however short or long it is: the f64 sum of squares neither under- nor overflows.
+/// It must have a finite component that is not zero.
+pub(crate) fn unit(vector: &[f32]) -> Vec<f32> {
+    let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -199,6 +199,7 @@ fn a_newer_or_foreign_file_is_refused_and_not_touched() {
     drop(Store::open(&newer).unwrap());
     let connection = rusqlite::Connection::open(&newer).unwrap();
     connection.execute("INSERT INTO qntx_embed_migrations VALUES (9999, 'x', 'y', 'z')", []).unwrap();
+    connection.pragma_update(None, "journal_mode", "DELETE").unwrap();
     drop(connection);
     let before = std::fs::read(&newer).unwrap();
     refused(Store::open(&newer), Code::StoreVersion, "schema 9999");
@@ -223,4 +224,28 @@ fn a_database_of_another_program_keeps_its_tables() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     let rows: u32 = connection.query_row("SELECT count(*) FROM attestations", [], |r| r.get(0)).unwrap();
     assert_eq!(rows, 1);
+}
+
+#[test]
+fn the_length_of_a_vector_does_not_matter() {
+    let store = memory();
+    store.put(&[record("short", "t", &[1e-30, 0.0]), record("long", "t", &[1e30, 1e30])]).unwrap();
+    for scale in [1e-30, 1.0, 1e38] {
+        let hits = store.search(&[scale, 0.0], &options(10, -1.0)).unwrap();
+        assert_eq!(ids(&hits), ["short", "long"]);
+        assert!((hits[0].similarity - 1.0).abs() < 1e-6 && (hits[1].similarity - 0.5f32.sqrt()).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_new_file_may_be_opened_by_many_at_once() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| Store::open(&path).unwrap());
+            }
+        });
+    }
 }

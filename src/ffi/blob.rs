@@ -46,7 +46,8 @@ pub unsafe extern "C" fn qntx_embed_blob_serialize(
 }
 
 /// Reads a FLOAT32_BLOB of `len` bytes into `vector`, which has room for `dimensions` floats: `len` must be
-/// 4 * `dimensions`. Any thread.
+/// 4 * `dimensions` (`QNTX_EMBED_STATUS_DIMENSIONS` otherwise, or `_INVALID_ARGUMENT` where it is no multiple of 4).
+/// Any thread.
 ///
 /// # Safety
 /// `data` points to `len` bytes, `vector` to `dimensions` floats, `error` is NULL or points to a place.
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn qntx_embed_blob_free(blob: *mut qntx_embed_blob) {
     *blob = qntx_embed_blob { data: std::ptr::null_mut(), len: 0 };
 }
 
-/// Cosine similarity of two vectors, from -1 to 1; 0 where one of them is zero. Any thread.
+/// Cosine similarity of two vectors of finite numbers, from -1 to 1; 0 where one of them is zero. Any thread.
 ///
 /// # Safety
 /// `a` and `b` point to `dimensions` floats each, `similarity` to one, `error` is NULL or points to a place.

@@ -31,7 +31,7 @@ pub struct qntx_embed_model_options {
     /// `sizeof(qntx_embed_model_options)`.
     pub size: usize,
     /// ONNX Runtime's library, or a directory that has it. Empty: `QNTX_EMBED_ONNXRUNTIME`, beside this library, the
-    /// system's loader, in this order.
+    /// system's loader, in this order. A process loads it once: naming another one later is an error.
     pub onnxruntime: qntx_embed_str,
     /// Tokens of a text that are used, special ones counted; 0 is what the directory says.
     pub max_tokens: usize,
@@ -126,7 +126,7 @@ unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOption
     })
 }
 
-/// Fills `*info`, whose `size` the caller has set. Any thread.
+/// Fills `*info`, whose `size` the caller has set; `size` is then how much of it was filled. Any thread.
 ///
 /// # Safety
 /// `model` is open or NULL; `info` points to a structure of `info->size` bytes; `error` is NULL or points to a place.

@@ -25,9 +25,9 @@ pub struct qntx_embed_record {
     pub model: qntx_embed_str,
     /// The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
     pub fingerprint: qntx_embed_str,
-    /// The vector: finite numbers, not all zero.
+    /// The vector: finite numbers, not all zero. Its length does not matter to searches.
     pub vector: *const f32,
-    /// Its floats.
+    /// Its floats, 1 to 8192.
     pub dimensions: usize,
 }
 
@@ -49,6 +49,8 @@ pub struct qntx_embed_search_options {
     pub limit: usize,
     /// Only rows of at least this cosine, -1 to 1. (0 is a threshold too: unrelated texts lie around it.)
     pub threshold: f32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// A stored row, and how near it is to what was searched for. Lives as long as the `qntx_embed_rows` that has it.
@@ -113,8 +115,9 @@ impl qntx_embed_rows {
     }
 }
 
-/// Opens a database file, makes it where it is missing, and brings it to this version's schema; a file of a newer
-/// version is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
+/// Opens a database file, makes it where it is missing, and brings it to this version's schema: its tables are added
+/// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
+/// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
 /// to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
 ///
 /// The file must not be open through another copy of SQLite in the same process: POSIX locks cannot tell two copies
@@ -280,7 +283,8 @@ pub unsafe extern "C" fn qntx_embed_store_count(
     unsafe { boundary(error, body) }
 }
 
-/// The rows nearest to `query`, best first, equals by id. `*rows` is the caller's to free with
+/// The rows nearest to `query`, best first, equals by id (which of them, where the limit leaves out some, is not
+/// defined). Only rows of the query's dimensions are searched. `*rows` is the caller's to free with
 /// `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing is near. Any thread.
 ///
 /// # Safety
@@ -305,6 +309,9 @@ pub unsafe extern "C" fn qntx_embed_store_search(
         if fingerprint.is_empty() {
             fail!(InvalidArgument, "options.fingerprint is empty; set it to that of the model that made the query");
         }
+        if options.reserved != 0 {
+            fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
+        }
         let limit = if options.limit == 0 { 10 } else { options.limit };
         let found = SearchOptions { fingerprint, limit, threshold: options.threshold };
         *out = qntx_embed_rows::boxed(store.store.search(query, &found)?);
@@ -314,7 +321,8 @@ pub unsafe extern "C" fn qntx_embed_store_search(
     unsafe { boundary(error, body) }
 }
 
-/// All rows: an array of `*count` pointers, valid until the rows are freed. NULL gives NULL and 0. `count` may be NULL.
+/// All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
+/// `count` may be NULL.
 ///
 /// # Safety
 /// `rows` is NULL or not yet freed; `count` is NULL or points to a place.

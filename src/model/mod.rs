@@ -52,7 +52,7 @@ pub struct Model {
 /// What computes the hidden states.
 pub enum Network {
     /// Built here from the weights.
-    Built(encoder::Network),
+    Built(Box<encoder::Network>),
     /// As published; `pad` is the id that fills short rows.
     Onnx { file: Vec<u8>, pad: i64 },
 }
@@ -99,7 +99,7 @@ impl Model {
         let (network, fingerprint) = std::thread::scope(|scope| {
             let hashing = scope.spawn(|| files.fingerprint());
             let network = match source {
-                Source::Encoder(encoder, weights) => Network::Built(encoder::build(encoder, &weights)?),
+                Source::Encoder(encoder, weights) => Network::Built(Box::new(encoder::build(*encoder, &weights)?)),
                 Source::Onnx(file) => Network::Onnx { file, pad: basics.pad_token_id.unwrap_or(0) },
             };
             let Ok(fingerprint) = hashing.join() else { fail!(Internal, "the hashing thread panicked") };
@@ -122,7 +122,7 @@ impl Model {
 
 /// What the network is made from.
 enum Source {
-    Encoder(architecture::Encoder, Weights),
+    Encoder(Box<architecture::Encoder>, Weights),
     Onnx(Vec<u8>),
 }
 
@@ -137,7 +137,7 @@ fn source(files: &mut Files, path: &str, model_type: &str, format: Format) -> Re
     }
     if format != Format::Onnx && known {
         if let Some(weights) = Weights::open(files, path)? {
-            return Ok(Source::Encoder(architecture::read(files, path, model_type)?, weights));
+            return Ok(Source::Encoder(Box::new(architecture::read(files, path, model_type)?), weights));
         }
         if format == Format::Safetensors {
             fail!(ModelNotFound, "{}: model.safetensors is missing", files.name());

@@ -28,7 +28,6 @@ const REGISTER: &str = "CREATE TABLE IF NOT EXISTS qntx_embed_migrations (
 
 pub fn apply(database: &mut Connection, name: &str) -> Result<()> {
     let failed = |e: rusqlite::Error| connection::error(name, "migrated", &e);
-    refuse_newer(database, name)?;
     for migration in MIGRATIONS {
         let checksum: String = Sha256::digest(migration.sql).iter().map(|b| format!("{b:02x}")).collect();
         // The register is read inside of the write transaction: two processes may open a new file at once.
@@ -63,7 +62,7 @@ pub fn apply(database: &mut Connection, name: &str) -> Result<()> {
 }
 
 /// A file of a newer library is left as it is.
-fn refuse_newer(database: &Connection, name: &str) -> Result<()> {
+pub fn refuse_newer(database: &Connection, name: &str) -> Result<()> {
     let newest: Option<u32> =
         match database.query_row("SELECT max(number) FROM qntx_embed_migrations", [], |row| row.get(0)) {
             Ok(newest) => newest,

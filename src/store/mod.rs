@@ -104,6 +104,9 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self> {
         let name = format!("database '{}'", path.display());
         let mut connection = connection::open(path, &name)?;
+        // Before anything is written: a file of a newer version stays as it is.
+        migrations::refuse_newer(&connection, &name)?;
+        connection::configure(&connection, &name)?;
         migrations::apply(&mut connection, &name)?;
         Ok(Self { connection: Mutex::new(connection), name })
     }
@@ -147,7 +150,8 @@ impl Store {
         counted.map_err(|e| self.failed("read", &e))
     }
 
-    /// The rows nearest to `query`, best first; equals are ordered by id.
+    /// The rows nearest to `query`, best first; equals are ordered by id. Where some equals have no room within the
+    /// limit, vec0 chooses which.
     pub fn search(&self, query: &[f32], options: &SearchOptions<'_>) -> Result<Vec<Hit>> {
         check_vector(query).map_err(|e| Error::new(e.code(), format!("query: {e}")))?;
         if options.limit == 0 || options.limit > MAX_K {
@@ -156,8 +160,7 @@ impl Store {
         if !(-1.0..=1.0).contains(&options.threshold) {
             fail!(InvalidArgument, "threshold {} is no cosine: -1 to 1", options.threshold);
         }
-        let mut query = query.to_vec();
-        blob::normalize(&mut query);
+        let query = blob::unit(query);
         let connection = self.lock();
         self.nearest(&connection, &query, options).map_err(|e| self.failed("searched", &e))
     }
@@ -323,8 +326,7 @@ fn put(transaction: &Transaction<'_>, record: &Record<'_>) -> rusqlite::Result<O
             (id, Outcome::Inserted)
         }
     };
-    let mut unit = record.vector.to_vec();
-    blob::normalize(&mut unit);
+    let unit = blob::unit(record.vector);
     let table = index_table(unit.len());
     if unit.len() != FIRST_DIMENSIONS {
         transaction.execute_batch(&format!(
