@@ -43,7 +43,7 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev test test-rust test-c test-go lint header fmt clean distclean tools
+.PHONY: help setup lib build dev test test-rust test-c test-go test-docs lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,7 +79,7 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump'\n\n" "$(LISTEN)"
 	@exec bin/qntx-embed serve --model "$(MODEL)" --db var/dev.db --listen "$(LISTEN)"
 
-test: build lint test-rust test-c test-go ## Runs every check and test there is
+test: build lint test-rust test-c test-go test-docs ## Runs every check and test there is
 
 test-rust: lib ## Tests the engine, the store and the C ABI from Rust
 	$(call say,Rust tests)
@@ -109,6 +109,10 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	$(call say,Go tests without it)
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
+
+test-docs: build ## Runs the README's examples as they stand there
+	$(call say,README)
+	@$(TEST_ENV) python3 tests/readme.py
 
 lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	$(call say,format)

@@ -118,7 +118,7 @@ fn version_of(path: &Path) -> Result<String, String> {
     }
     // SAFETY: loading runs the library's initialisers. The path was named by the user, lies beside this library or
     // is resolved by the system's loader: the same trust as for linking with it.
-    let library = unsafe { Library::new(path) }.map_err(|e| one_line(&e.to_string()))?;
+    let library = unsafe { Library::new(path) }.map_err(|e| loader_says(&e))?;
     // SAFETY: `OrtGetApiBase` has had this type since ONNX Runtime 1.0 (onnxruntime_c_api.h).
     let base: Symbol<unsafe extern "system" fn() -> *const ort::sys::OrtApiBase> =
         unsafe { library.get(b"OrtGetApiBase\0") }.map_err(|_| "not an ONNX Runtime library")?;
@@ -131,8 +131,10 @@ fn version_of(path: &Path) -> Result<String, String> {
     Ok(version)
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The loader's own words, on one line; they are the error's source.
+fn loader_says(e: &libloading::Error) -> String {
+    let source = std::error::Error::source(e).map(|s| format!(": {s}")).unwrap_or_default();
+    format!("{e}{source}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn file_name() -> &'static str {

@@ -31,7 +31,7 @@ fn a_missing_foreign_or_old_onnx_runtime_is_named_and_the_right_one_works_after_
 
     let text = scratch.path().join("libonnxruntime.so.1.98.0");
     std::fs::write(&text, "not a library").unwrap();
-    says(&refused(&text), Code::RuntimeNotFound, &["libonnxruntime.so.1.98.0"]);
+    says(&refused(&text), Code::RuntimeNotFound, &["libonnxruntime.so.1.98.0", "too short"]);
 
     let compile = |name: &str, source: &str| {
         let (c, so) = (scratch.path().join("x.c"), scratch.path().join(name));

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// command is one word after "qntx-embed".
+type command struct {
+	name    string
+	args    string // after the name, in the usage line
+	summary string
+	about   string
+	flags   func() *flags
+	run     func(ctx context.Context, f *flags, args []string, c console) error
+}
+
+// commands in the order in which a newcomer meets them. A function, because help lists them and is one of them.
+func commands() []command {
+	return []command{
+		{
+			name: "ingest", args: "FILE.jsonl",
+			summary: "embeds the texts of a file and stores them",
+			about: `Reads a file with one JSON object a line, {"source_type", "source_id", "text"}, embeds the texts
+and stores them in the database, which is made where it is missing. "-" reads standard input.
+
+A source that is there already gets the new text; one with the same text costs nothing, so the
+same file can be ingested again. Lines are stored in batches of ` + fmt.Sprint(batchSize) + `, all or nothing each: a line
+that is wrong is named, and nothing of its batch is stored.
+
+Examples:
+  qntx-embed ingest examples/corpus.jsonl
+  jq -c '{source_type: "note", source_id: .id, text: .body}' notes.json | qntx-embed ingest -
+`,
+			flags: func() *flags { return newFlags(withModel, withStore) },
+			run:   runIngest,
+		},
+		{
+			name: "search", args: "QUERY",
+			summary: "finds the stored texts that mean what a query means",
+			about: `Embeds the query and prints the stored texts nearest to it, best first.
+
+Examples:
+  qntx-embed search "how do I stop the pump"
+  qntx-embed search "how do I stop the pump" --limit 3 --threshold 0.5
+  qntx-embed search --json "how do I stop the pump" | jq '.results[].source_id'
+`,
+			flags: func() *flags { return newFlags(withModel, withStore, withSearch) },
+			run:   runSearch,
+		},
+		{
+			name: "embed", args: "TEXT...",
+			summary: "prints the vectors of texts",
+			about: `Prints the vector of each text as a JSON array on a line of its own. "-" reads texts from standard
+input, one a line.
+
+Examples:
+  qntx-embed embed "a cat sat on the mat"
+  qntx-embed embed - <sentences.txt >vectors.jsonl
+`,
+			flags: func() *flags { return newFlags(withModel) },
+			run:   runEmbed,
+		},
+		{
+			name:    "serve",
+			summary: "answers searches and embedding requests over HTTP",
+			about: `Opens the model and the database, which is made where it is missing, and answers
+
+  GET  /api/search/semantic?q=&limit=&threshold=
+  POST /api/embeddings/generate   {"text"}
+  POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]}
+                                  or {"attestation_ids": [...]}
+
+until it gets SIGTERM or SIGINT (Ctrl-C). The log goes to standard error and has no texts in it.
+
+Examples:
+  qntx-embed serve
+  curl 'http://127.0.0.1:8787/api/search/semantic?q=how+do+I+stop+the+pump&limit=3'
+  curl --json '{"text": "a cat"}' http://127.0.0.1:8787/api/embeddings/generate
+`,
+			flags: func() *flags { return newFlags(withModel, withStore, withServer) },
+			run:   runServe,
+		},
+		{
+			name:    "version",
+			summary: "prints the version",
+			about:   "Prints the versions of this program, of the native library in it, and of Go.\n",
+			flags:   func() *flags { return newFlags() },
+			run:     runVersion,
+		},
+	}
+}
+
+func find(name string) (*command, error) {
+	names := []string{"help"}
+	for _, cmd := range commands() {
+		if cmd.name == name {
+			return &cmd, nil
+		}
+		names = append(names, cmd.name)
+	}
+	return nil, usageError(fmt.Sprintf("unknown command %q%s; see qntx-embed help", name, nearest("", name, names)))
+}
+
+func help(args []string, c console) error {
+	if len(args) == 0 {
+		fmt.Fprint(c.out, overview())
+		return nil
+	}
+	cmd, err := find(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(c.out, cmd.help())
+	return nil
+}
+
+func overview() string {
+	var text strings.Builder
+	text.WriteString("qntx-embed embeds texts, keeps them in a database file and searches them by meaning.\n\nCommands:\n")
+	for _, cmd := range commands() {
+		fmt.Fprintf(&text, "  %-8s %s\n", cmd.name, cmd.summary)
+	}
+	text.WriteString(`  help     says more: qntx-embed help COMMAND
+
+In short:
+  qntx-embed ingest examples/corpus.jsonl
+  qntx-embed search "how do I stop the pump"
+`)
+	return text.String()
+}
+
+func (cmd *command) help() string {
+	flags := cmd.flags()
+	usage := strings.TrimRight("qntx-embed "+cmd.name+" "+cmd.args, " ")
+	text := "qntx-embed " + cmd.name + " " + cmd.summary + ".\n\n"
+	list := flags.help()
+	if list != "" {
+		usage += " [flags]"
+		list = "\nFlags:\n" + list
+	}
+	return text + "Usage:\n  " + usage + "\n\n" + cmd.about + list
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/teranos/libqntx_embed/go/internal/wire"
+	"github.com/teranos/libqntx_embed/go/server"
+)
+
+var errHelp = errors.New("help wanted")
+
+// flags are one command's, read. A command has those that it needs.
+type flags struct {
+	set *flag.FlagSet
+
+	model, onnxruntime, db, attestations, listen string
+
+	limit     int
+	threshold float32
+	json      bool
+}
+
+func newFlags(add ...func(*flags)) *flags {
+	f := &flags{set: flag.NewFlagSet("", flag.ContinueOnError)}
+	for _, add := range add {
+		add(f)
+	}
+	return f
+}
+
+func withModel(f *flags) {
+	f.set.StringVar(&f.model, "model", defaultModel(),
+		"model `DIR` as sentence-transformers publishes it; QNTX_EMBED_MODEL in the environment sets another default")
+	f.set.StringVar(&f.onnxruntime, "onnxruntime", "",
+		"ONNX Runtime's library `FILE`, or a directory that has it (default: what QNTX_EMBED_ONNXRUNTIME in the environment "+
+			"names, lies beside libqntx_embed, or is found by the system's loader)")
+}
+
+func withStore(f *flags) {
+	f.set.StringVar(&f.db, "db", environment("QNTX_EMBED_DB", "qntx-embed.db"),
+		"database `FILE`; QNTX_EMBED_DB in the environment sets another default")
+}
+
+func withServer(f *flags) {
+	f.set.StringVar(&f.listen, "listen", "127.0.0.1:8787",
+		"`ADDRESS` to listen at; port 0 takes a free one. Whoever reaches it may read and write the database: there are no keys")
+	f.set.StringVar(&f.attestations, "attestations", "",
+		"SQLite `FILE`, not the database, whose table attestations (id, subjects, predicates, contexts, attributes) resolves "+
+			"the attestation_ids of a batch; it is only read")
+}
+
+func withSearch(f *flags) {
+	f.limit, f.threshold = server.DefaultLimit, server.DefaultThreshold
+	f.set.Func("limit", fmt.Sprintf("at most `N` results, 1 to %d (default %d)", server.MaxLimit, server.DefaultLimit),
+		func(value string) (err error) {
+			f.limit, err = wire.Limit("--limit", value)
+			return err
+		})
+	f.set.Func("threshold", fmt.Sprintf("only results of at least this `COSINE`, -1 to 1 (default %v)", server.DefaultThreshold),
+		func(value string) (err error) {
+			f.threshold, err = wire.Threshold("--threshold", value)
+			return err
+		})
+	f.set.BoolVar(&f.json, "json", false, "print what the server would answer, as JSON")
+}
+
+// parse reads flags, also after positional arguments (the flag package stops at the first of those), up to a "--".
+func (f *flags) parse(args []string) (positional []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			return append(positional, args...), nil
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			positional = append(positional, arg)
+			continue
+		}
+		name, value, given := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		if name == "h" || name == "help" {
+			return nil, errHelp
+		}
+		known := f.set.Lookup(name)
+		if known == nil {
+			return nil, fmt.Errorf("unknown flag --%s%s", name, nearest("--", name, f.names()))
+		}
+		if isBool, ok := known.Value.(interface{ IsBoolFlag() bool }); !given && ok && isBool.IsBoolFlag() {
+			value, given = "true", true
+		}
+		if !given {
+			if len(args) == 0 {
+				return nil, fmt.Errorf("--%s needs a value", name)
+			}
+			value, args = args[0], args[1:]
+		}
+		if value == "" {
+			return nil, fmt.Errorf("--%s is empty; leave it out or give a value", name)
+		}
+		if err := known.Value.Set(value); err != nil {
+			if _, ok := known.Value.(interface{ IsBoolFlag() bool }); ok {
+				return nil, fmt.Errorf("--%s is %q; expected true or false", name, value)
+			}
+			return nil, err
+		}
+	}
+	return positional, nil
+}
+
+func (f *flags) names() (names []string) {
+	f.set.VisitAll(func(known *flag.Flag) { names = append(names, known.Name) })
+	return names
+}
+
+// help lists the flags.
+func (f *flags) help() string {
+	var text strings.Builder
+	f.set.VisitAll(func(known *flag.Flag) {
+		value, usage := flag.UnquoteUsage(known)
+		if known.DefValue != "" && known.DefValue != "false" {
+			usage += " (default " + known.DefValue + ")"
+		}
+		fmt.Fprintf(&text, "  --%s\n", strings.TrimSpace(known.Name+" "+value))
+		for _, line := range wrap(usage, 90) {
+			fmt.Fprintf(&text, "        %s\n", line)
+		}
+	})
+	return text.String()
+}
+
+func wrap(text string, width int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		if n := len(lines) - 1; n >= 0 && len(lines[n])+1+len(word) <= width {
+			lines[n] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// nearest is `; did you mean "..."?`, where one of the names is near.
+func nearest(prefix, name string, names []string) string {
+	best := ""
+	for _, candidate := range names {
+		limit := 1 + len(candidate)/3
+		if d := edits(name, candidate); d <= limit && (best == "" || d < edits(name, best)) {
+			best = candidate
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + prefix + best + "?"
+}
+
+// edits is the Levenshtein distance of two names.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substituted := diagonal
+			if a[i] != b[j] {
+				substituted++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substituted, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func environment(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// defaultModel is where `make setup` puts it: seen from the repository, or from the binary in its bin directory.
+func defaultModel() string {
+	const name = "models/all-MiniLM-L6-v2"
+	candidates := []string{name}
+	if self, err := os.Executable(); err == nil {
+		if self, err = filepath.EvalSymlinks(self); err == nil {
+			candidates = append(candidates, filepath.Join(filepath.Dir(self), "..", name))
+		}
+	}
+	there := slices.IndexFunc(candidates, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.IsDir()
+	})
+	return environment("QNTX_EMBED_MODEL", candidates[max(there, 0)])
+}

@@ -1,0 +1,30 @@
+// Package embeddings turns texts into vectors whose cosine tells how near they are in meaning, and keeps and searches
+// them in a SQLite file: inside the process, with no server and no network.
+//
+//	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2")
+//	...
+//	defer service.Close()
+//	result, err := service.Embed(ctx, "how do I stop the pump")
+//
+// A [ManagedEmbeddingService] is a model: a directory as sentence-transformers publishes it. An [EmbeddingStore] is a
+// database file. [Ingest] leads from one to the other.
+//
+// # Build
+//
+// The work is done by libqntx_embed, which is linked with the build tag rustembeddings (and cgo). Without the tag the
+// same program builds and runs, and every call that needs the library gives [ErrNotCompiled].
+//
+// # Two forms of each call
+//
+// The short names (Init, Embed, Put, Search, ...) take a context.Context first. The long ones (Initialize,
+// GenerateEmbedding, Save, SemanticSearch, ...) are the same calls with context.Background().
+//
+// A context is looked at before the native call and, where nothing was written, after it; the error of one that is
+// done matches both [ErrCancelled] and the context's own error. A call returns only when the library is done with the
+// caller's memory. A write that has begun is finished and reported.
+//
+// # Errors
+//
+// Failures match one of the package's Err variables with [errors.Is]. What the library reports is an [*Error]; its
+// message names the thing, what was found and what was expected, and is meant for people.
+package embeddings

@@ -1,0 +1,392 @@
+//go:build rustembeddings && cgo
+
+package embeddings_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/embedtest"
+	"github.com/teranos/libqntx_embed/go/internal/testenv"
+)
+
+func open(t *testing.T, directory string, options ...embeddings.Option) *embeddings.ManagedEmbeddingService {
+	t.Helper()
+	options = append(options, embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
+	service, err := embeddings.NewManagedEmbeddingService(directory, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Initialize(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { service.Close() })
+	return service
+}
+
+func openStore(t *testing.T, path string) *embeddings.EmbeddingStore {
+	t.Helper()
+	store, err := embeddings.OpenEmbeddingStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func TestVectorsAreThoseOfSentenceTransformers(t *testing.T) {
+	service := open(t, testenv.Model(t))
+	info, err := service.GetModelInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Dimensions != 384 || info.MaxTokens != 256 || len(info.Fingerprint) != 64 || !strings.HasPrefix(info.ONNXRuntime, "1.") {
+		t.Fatalf("%+v", info)
+	}
+	golden := testenv.Golden(t)
+	texts := make([]string, len(golden))
+	for i, g := range golden {
+		texts[i] = g.Text
+	}
+	batch, err := service.EmbedBatch(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := 0
+	for i, g := range golden {
+		alone, err := service.Embed(t.Context(), g.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, result := range map[string]embeddings.EmbeddingResult{"alone": *alone, "in a batch": batch.Results[i]} {
+			if cosine := testenv.Cosine(t, result.Vector, g.Vector); cosine < 0.99999 {
+				t.Errorf("%.40q %s: cosine %v", g.Text, how, cosine)
+			}
+			if result.Tokens != g.Tokens || result.FullTokens != g.FullTokens || result.Truncated != g.Truncated {
+				t.Errorf("%.40q %s: %d of %d tokens, truncated %v; expected %d of %d, %v", g.Text, how,
+					result.Tokens, result.FullTokens, result.Truncated, g.Tokens, g.FullTokens, g.Truncated)
+			}
+			if result.InferenceTime <= 0 || result.InferenceTime > time.Minute {
+				t.Errorf("%.40q %s took %v", g.Text, how, result.InferenceTime)
+			}
+		}
+		tokens += g.Tokens
+	}
+	if batch.TotalTokens != tokens {
+		t.Errorf("%d tokens in all; expected %d", batch.TotalTokens, tokens)
+	}
+}
+
+func TestTheNamesWithoutContextDoTheSame(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	one, err := service.Embed(t.Context(), "the cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := service.GenerateEmbedding("the cat")
+	if err != nil || !slices.Equal(one.Vector, same.Vector) {
+		t.Fatal(same, err)
+	}
+	batch, err := service.GenerateBatchEmbeddings([]string{"a dog", "the cat"})
+	if err != nil || len(batch.Results) != 2 || testenv.Cosine(t, batch.Results[1].Vector, one.Vector) < 0.999999 {
+		t.Fatal(batch, err)
+	}
+	if empty, err := service.GenerateBatchEmbeddings(nil); err != nil || len(empty.Results) != 0 {
+		t.Fatal(empty, err)
+	}
+
+	answer, err := service.HandleEmbeddingRequest(&embeddings.EmbeddingRequest{Texts: []string{"a dog", "the cat"}})
+	if err != nil || len(answer.Embeddings) != 2 || len(answer.Truncated) != 2 ||
+		answer.Tokens != batch.TotalTokens || answer.Dimensions != len(one.Vector) || answer.InferenceMS <= 0 ||
+		testenv.Cosine(t, answer.Embeddings[1], one.Vector) < 0.999999 {
+		t.Fatal(answer, err)
+	}
+	if answer, err := service.HandleEmbeddingRequest(&embeddings.EmbeddingRequest{Text: "the cat"}); err != nil ||
+		len(answer.Embeddings) != 1 || !slices.Equal(answer.Embeddings[0], one.Vector) {
+		t.Fatal(answer, err)
+	}
+	for _, request := range []embeddings.EmbeddingRequest{{}, {Text: "a", Texts: []string{"b"}}} {
+		if _, err := service.HandleEmbeddingRequest(&request); !errors.Is(err, embeddings.ErrInvalidArgument) {
+			t.Errorf("%+v: %v", request, err)
+		}
+	}
+}
+
+func TestAppendingToAVectorLeavesTheNextOneAlone(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	batch, err := service.GenerateBatchEmbeddings([]string{"the cat", "a dog"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := batch.Results[1].Vector[0]
+	_ = append(batch.Results[0].Vector, 1234)
+	if after := batch.Results[1].Vector[0]; after != before {
+		t.Fatalf("%v has become %v", before, after)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	if _, err := service.GenerateBatchEmbeddings([]string{"good", "bad \xff"}); !errors.Is(err, embeddings.ErrInvalidUTF8) ||
+		!strings.Contains(err.Error(), "text 1") {
+		t.Errorf("invalid UTF-8: %v", err)
+	}
+	// A text that ended at its NUL would have fewer tokens.
+	whole, err := service.GenerateEmbedding("the\x00cat sat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := service.GenerateEmbedding("the")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Tokens <= part.Tokens {
+		t.Errorf("%d tokens with what follows the NUL, %d without", whole.Tokens, part.Tokens)
+	}
+	if empty, err := service.GenerateEmbedding(""); err != nil || len(empty.Vector) == 0 {
+		t.Errorf("the empty text: %v", err)
+	}
+}
+
+func TestOptionsReachTheLibrary(t *testing.T) {
+	short := open(t, testenv.TinyModel(t), embeddings.WithMaxTokens(4), embeddings.WithThreads(1),
+		embeddings.WithFormat(embeddings.FormatSafetensors))
+	result, err := short.GenerateEmbedding("the cat sat on the mat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := short.GetModelInfo(); err != nil || info.MaxTokens != 4 || result.Tokens != 4 || !result.Truncated || result.FullTokens <= 4 {
+		t.Fatalf("%+v, %+v, error %v", info, result, err)
+	}
+	onnx, err := embeddings.NewManagedEmbeddingService(testenv.TinyModel(t),
+		embeddings.WithFormat(embeddings.FormatONNX), embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := onnx.Initialize(); !errors.Is(err, embeddings.ErrModelNotFound) {
+		t.Errorf("there is no ONNX file to run: %v", err)
+	}
+}
+
+func TestErrorsOfAModelHaveTheirKinds(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	service, err := embeddings.NewManagedEmbeddingService(missing, embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	for range 2 { // it may be tried again
+		err = service.Initialize()
+		failure, ok := errors.AsType[*embeddings.Error](err)
+		if !ok || !errors.Is(err, embeddings.ErrModelNotFound) || failure.Code != 2 || !strings.Contains(failure.Message, missing) {
+			t.Fatalf("%v", err)
+		}
+	}
+}
+
+func TestBlobsAndSimilarity(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	vector := []float32{1, -2.5, math.SmallestNonzeroFloat32, float32(math.Inf(1))}
+	blob, err := service.SerializeEmbedding(vector)
+	if err != nil || len(blob) != 16 || !slices.Equal(blob[:8], []byte{0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0}) {
+		t.Fatal(blob, err)
+	}
+	back, err := service.DeserializeEmbedding(blob)
+	if err != nil || !slices.Equal(back, vector) {
+		t.Fatal(back, err)
+	}
+	if blob, err := service.SerializeEmbedding(nil); err != nil || len(blob) != 0 {
+		t.Error(blob, err)
+	}
+	if _, err := service.DeserializeEmbedding(blob[:7]); !errors.Is(err, embeddings.ErrInvalidArgument) {
+		t.Error(err)
+	}
+	for _, test := range []struct {
+		a, b   []float32
+		cosine float32
+		err    error
+	}{
+		{[]float32{3, 4}, []float32{6, 8}, 1, nil},
+		{[]float32{1, 0}, []float32{0, 5}, 0, nil},
+		{[]float32{1, 0}, []float32{-2, 0}, -1, nil},
+		{[]float32{0, 0}, []float32{1, 0}, 0, nil},
+		{[]float32{1}, []float32{1, 0}, 0, embeddings.ErrDimensions},
+		{[]float32{float32(math.NaN())}, []float32{1}, 0, embeddings.ErrInvalidArgument},
+	} {
+		if cosine, err := service.ComputeSimilarity(test.a, test.b); cosine != test.cosine || !errors.Is(err, test.err) {
+			t.Errorf("%v and %v: %v, error %v; expected %v, %v", test.a, test.b, cosine, err, test.cosine, test.err)
+		}
+	}
+}
+
+func TestAClosedServiceGivesErrClosed(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	for range 2 {
+		if err := service.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, embed := service.GenerateEmbedding("x")
+	_, info := service.GetModelInfo()
+	for _, err := range []error{embed, info, service.Initialize()} {
+		if !errors.Is(err, embeddings.ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAContextThatIsDoneEndsTheCall(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, embed := service.Embed(ctx, "x")
+	_, info := service.ModelInfo(ctx)
+	for _, err := range []error{embed, info, service.Init(ctx)} {
+		if !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAContextThatEndsDuringTheCallIsReported(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	texts := make([]string, 20_000)
+	for i := range texts {
+		texts[i] = fmt.Sprint("text number ", i)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	batch, err := service.EmbedBatch(ctx, texts)
+	if batch != nil || !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(batch, err)
+	}
+}
+
+func TestManyGoroutinesOnOneModelAndStore(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	store := openStore(t, filepath.Join(t.TempDir(), "test.db"))
+	ctx := t.Context()
+	const texts = 8
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for n := range texts {
+				item := embeddings.Item{SourceType: fmt.Sprint(worker), SourceID: fmt.Sprint(n), Text: strings.Repeat("word ", n+1)}
+				if _, err := embeddings.Ingest(ctx, service, store, []embeddings.Item{item}); err != nil {
+					t.Error(err)
+				}
+				result, err := service.Embed(ctx, item.Text)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				info, err := service.ModelInfo(ctx)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				matches, err := store.Search(ctx, result.Vector, embeddings.SearchOptions{Fingerprint: info.Fingerprint, Limit: 1})
+				if err != nil || len(matches) != 1 || matches[0].Text != item.Text {
+					t.Errorf("%q: %d matches, not of it, error %v", item.Text, len(matches), err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n, err := store.Count(ctx); err != nil || n != 8*texts {
+		t.Errorf("%d rows, error %v; expected %d", n, err, 8*texts)
+	}
+}
+
+func TestEmbeddingStoreIsAStore(t *testing.T) {
+	embedtest.TestStore(t, func(t *testing.T) embeddings.Store {
+		return openStore(t, filepath.Join(t.TempDir(), "test.db"))
+	})
+}
+
+func TestTheStoresNamesWithoutContextDoTheSame(t *testing.T) {
+	store := openStore(t, ":memory:")
+	record := embeddings.Record{SourceType: "note", SourceID: "a", Text: "x", Fingerprint: "f", Vector: []float32{1, 0}}
+	if outcome, err := store.Save(record); outcome != embeddings.Inserted || err != nil {
+		t.Fatal(outcome, err)
+	}
+	if outcomes, err := store.SaveBatch([]embeddings.Record{record}); err != nil || !slices.Equal(outcomes, []embeddings.Outcome{embeddings.Unchanged}) {
+		t.Fatal(outcomes, err)
+	}
+	if row, err := store.GetBySource("note", "a", "f"); err != nil || row.Text != "x" {
+		t.Fatal(row, err)
+	}
+	if matches, err := store.SemanticSearch([]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f"}); err != nil || len(matches) != 1 {
+		t.Fatal(matches, err)
+	}
+	if n, err := store.DeleteBySource("note", "a"); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, err := store.Save(embeddings.Record{}); !errors.Is(err, embeddings.ErrInvalidArgument) {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := store.Save(record); !errors.Is(err, embeddings.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestAReopenedStoreHasTheSameRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	service := open(t, testenv.TinyModel(t))
+	items := []embeddings.Item{
+		{SourceType: "note", SourceID: "1", Text: "the cat sat"},
+		{SourceType: "note", SourceID: "2", Text: "a dog ran"},
+	}
+	query, err := service.GenerateEmbedding("the cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := service.GetModelInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found [2][]embeddings.Match
+	for i := range found {
+		store := openStore(t, path)
+		if _, err := embeddings.Ingest(t.Context(), service, store, items); err != nil {
+			t.Fatal(err)
+		}
+		if found[i], err = store.SemanticSearch(query.Vector, embeddings.SearchOptions{Fingerprint: info.Fingerprint, Threshold: -1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same := func(a, b embeddings.Match) bool {
+		return a.ID == b.ID && a.Similarity == b.Similarity && a.UpdatedAt.Equal(b.UpdatedAt) && slices.Equal(a.Vector, b.Vector)
+	}
+	if len(found[0]) != 2 || !slices.EqualFunc(found[0], found[1], same) {
+		t.Fatalf("first %+v, then %+v", found[0], found[1])
+	}
+}
+
+func TestAFileThatIsNoDatabaseIsAnErrStore(t *testing.T) {
+	for _, path := range []string{
+		filepath.Join(testenv.Repository(t), "go", "go.mod"),
+		filepath.Join(t.TempDir(), "no", "such", "directory", "test.db"),
+	} {
+		if _, err := embeddings.OpenEmbeddingStore(path); !errors.Is(err, embeddings.ErrStore) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+// Package capi is the C ABI of libqntx_embed (include/qntx_embed.h) with Go's types and Go's memory rules: the only
+// package of this module that imports "C" or "unsafe".
+//
+// With the build tag rustembeddings, and cgo, it calls the native library. Otherwise it has the same names, and every
+// call gives ErrNotCompiled.
+//
+// Memory: texts and vectors are lent to C by pointer, pinned for the call and not copied; what C gives is copied before
+// it is freed. Models and stores may be used by any number of goroutines at once. Close waits for the calls that are
+// running and may be called again; a handle that was forgotten is freed after the garbage collector has found it.
+package capi
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotCompiled is every call's answer in a build without the native library.
+	ErrNotCompiled = errors.New("embeddings are not in this build: compile with -tags=rustembeddings, and cgo enabled")
+	// ErrClosed says that a model or store was used after its Close.
+	ErrClosed = errors.New("used after Close")
+	// ErrABIVersion says that the library that was loaded is not the one whose header this was compiled with.
+	ErrABIVersion = errors.New("libqntx_embed has another ABI than its header")
+)
+
+// Code is a qntx_embed_status other than OK.
+type Code int
+
+// The header's statuses; the native build does not compile where they differ from it.
+const (
+	InvalidArgument  Code = 1
+	ModelNotFound    Code = 2
+	ModelInvalid     Code = 3
+	ModelUnsupported Code = 4
+	RuntimeNotFound  Code = 5
+	RuntimeVersion   Code = 6
+	EmptyText        Code = 7
+	TooLong          Code = 8
+	InvalidUTF8      Code = 9
+	Dimensions       Code = 10
+	Overloaded       Code = 11
+	Cancelled        Code = 12
+	NotFound         Code = 13
+	StoreFailure     Code = 14
+	StoreVersion     Code = 15
+	IO               Code = 16
+	Inference        Code = 17
+	Internal         Code = 18
+)
+
+// Error is a call's failure as the library tells it.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("libqntx_embed failed with status %d", e.Code)
+	}
+	return e.Message
+}
+
+// Format says which of a directory's networks to run.
+type Format uint32
+
+// The header's QNTX_EMBED_FORMAT_...
+const (
+	FormatAuto        Format = 0
+	FormatSafetensors Format = 1
+	FormatONNX        Format = 2
+)
+
+// ModelOptions is qntx_embed_model_options; zero is the default of every field. Numbers must not be negative.
+type ModelOptions struct {
+	ONNXRuntime string
+	MaxTokens   int
+	Threads     int
+	Format      Format
+}
+
+// ModelInfo is qntx_embed_model_info.
+type ModelInfo struct {
+	Name        string
+	Fingerprint string
+	ONNXRuntime string
+	Dimensions  int
+	MaxTokens   int
+}
+
+// TextInfo is qntx_embed_text_info.
+type TextInfo struct {
+	Tokens     int
+	FullTokens int
+	Truncated  bool
+}
+
+// Record is qntx_embed_record.
+type Record struct {
+	SourceType  string
+	SourceID    string
+	Text        string
+	Model       string
+	Fingerprint string
+	Vector      []float32
+}
+
+// Outcome is one of QNTX_EMBED_OUTCOME_...
+type Outcome uint32
+
+// What was done with a record.
+const (
+	Inserted  Outcome = 0
+	Replaced  Outcome = 1
+	Unchanged Outcome = 2
+)
+
+// SearchOptions is qntx_embed_search_options. Limit must not be negative.
+type SearchOptions struct {
+	Fingerprint string
+	Limit       int
+	Threshold   float32
+}
+
+// Row is qntx_embed_row; the times are RFC 3339.
+type Row struct {
+	ID          string
+	SourceType  string
+	SourceID    string
+	Text        string
+	Model       string
+	Fingerprint string
+	CreatedAt   string
+	UpdatedAt   string
+	Vector      []float32
+	Similarity  float32
+	Distance    float32
+}
+
+// What both builds offer: neither compiles without it.
+var (
+	_ func() (string, error)                     = Version
+	_ func([]float32) ([]byte, error)            = Serialize
+	_ func([]byte) ([]float32, error)            = Deserialize
+	_ func(a, b []float32) (float32, error)      = Similarity
+	_ func(string, ModelOptions) (*Model, error) = OpenModel
+	_ func(string) (*Store, error)               = OpenStore
+
+	_ interface {
+		Info() ModelInfo
+		Embed(texts []string) ([]float32, []TextInfo, error)
+		Close() error
+	} = (*Model)(nil)
+
+	_ interface {
+		Put([]Record) ([]Outcome, error)
+		Get(sourceType, sourceID, fingerprint string) (Row, error)
+		Delete(sourceType, sourceID string) (int, error)
+		Count() (int, error)
+		Search(query []float32, options SearchOptions) ([]Row, error)
+		Close() error
+	} = (*Store)(nil)
+)

@@ -1,0 +1,52 @@
+//go:build rustembeddings && cgo
+
+package capi
+
+/*
+#include "qntx_embed.h"
+*/
+import "C"
+
+import (
+	"runtime"
+	"sync"
+)
+
+// handle holds a pointer to an object of the library until it is closed.
+type handle[P any] struct {
+	mu      sync.RWMutex
+	open    bool
+	object  P
+	free    func(P)
+	cleanup runtime.Cleanup
+}
+
+// hold takes over an object. h must not move afterwards.
+func (h *handle[P]) hold(object P, free func(P)) {
+	h.open, h.object, h.free = true, object, free
+	// free must not reach h, or the cleanup would keep alive what it waits for.
+	h.cleanup = runtime.AddCleanup(h, free, object)
+}
+
+// call makes one call of the library with the object, which stays valid until the call returns: Close waits for the
+// lock, and the deferred unlock keeps h reachable, so that its cleanup cannot run either.
+func (h *handle[P]) call(f func(object P, failed **C.qntx_embed_error) C.qntx_embed_status) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !h.open {
+		return ErrClosed
+	}
+	return call(func(failed **C.qntx_embed_error) C.qntx_embed_status { return f(h.object, failed) })
+}
+
+// Close frees the object when no call uses it any more. A second Close does nothing. The error is always nil.
+func (h *handle[P]) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open {
+		h.cleanup.Stop()
+		h.free(h.object)
+		h.open = false
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+//go:build rustembeddings && cgo
+
+package capi
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestALibraryOfAnotherABIIsRefused(t *testing.T) {
+	if err := sameABI(3, 3); err != nil {
+		t.Fatal(err)
+	}
+	err := sameABI(4, 3)
+	if !errors.Is(err, ErrABIVersion) || !strings.Contains(err.Error(), "4") || !strings.Contains(err.Error(), "3") {
+		t.Fatal(err)
+	}
+}
+
+func TestAHandleIsFreedOnce(t *testing.T) {
+	var freed atomic.Int64
+	count := func(*int) { freed.Add(1) }
+	closed := new(handle[*int])
+	closed.hold(new(int), count)
+	closed.Close()
+	closed.Close()
+	runtime.KeepAlive(closed)
+	for range 5 {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if n := freed.Load(); n != 1 {
+		t.Fatalf("freed %d times by two Closes and the collector; expected 1", n)
+	}
+
+	new(handle[*int]).hold(new(int), count)
+	for deadline := time.Now().Add(10 * time.Second); freed.Load() == 1; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("a forgotten handle was never freed")
+		}
+	}
+	if n := freed.Load(); n != 2 {
+		t.Fatalf("freed %d times; expected 2", n)
+	}
+}

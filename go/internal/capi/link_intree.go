@@ -1,0 +1,11 @@
+//go:build rustembeddings && cgo
+
+package capi
+
+// How this module finds the library: in the repository that both lie in, where `make lib` builds it.
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../../../include
+#cgo LDFLAGS: -L${SRCDIR}/../../../target/release -lqntx_embed -Wl,-rpath,${SRCDIR}/../../../target/release
+*/
+import "C"

@@ -1,0 +1,36 @@
+//go:build !(rustembeddings && cgo)
+
+package capi
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestEveryCallGivesErrNotCompiled(t *testing.T) {
+	_, version := Version()
+	_, serialize := Serialize([]float32{1})
+	_, deserialize := Deserialize([]byte{0, 0, 0, 0})
+	_, similarity := Similarity([]float32{1}, []float32{1})
+	model, openModel := OpenModel("models/all-MiniLM-L6-v2", ModelOptions{})
+	store, openStore := OpenStore(":memory:")
+	if model != nil || store != nil {
+		t.Fatal("there is a model or a store without a library")
+	}
+	_, _, embed := model.Embed([]string{"x"})
+	_, put := store.Put(nil)
+	_, get := store.Get("a", "b", "c")
+	_, deleted := store.Delete("a", "b")
+	_, count := store.Count()
+	_, search := store.Search([]float32{1}, SearchOptions{})
+	for i, err := range []error{
+		version, serialize, deserialize, similarity, openModel, openStore, embed, put, get, deleted, count, search,
+	} {
+		if !errors.Is(err, ErrNotCompiled) {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+	if model.Close() != nil || store.Close() != nil {
+		t.Error("closing nothing failed")
+	}
+}

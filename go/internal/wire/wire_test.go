@@ -1,0 +1,112 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/teranos/libqntx_embed/go/embeddings"
+)
+
+func TestItemsAreReadStrictly(t *testing.T) {
+	good := embeddings.Item{SourceType: "a", SourceID: "b", Text: "c"}
+	for _, test := range []struct {
+		json string
+		item embeddings.Item
+		err  string // a part of it
+	}{
+		{`{"source_type":"a","source_id":"b","text":"c"}`, good, ""},
+		{" \n{ \"text\" : \"c\" ,\t\"source_id\" : \"b\" , \"source_type\" : \"a\" } \r\n", good, ""},
+		{`{"source_type":"a","source_id":"b","t\u0065xt":"c"}`, good, ""},
+		{`{"source_type":"a","source_id":"b","text":"\ud83d\ude00 \u0000 \\ud800 �"}`,
+			embeddings.Item{SourceType: "a", SourceID: "b", Text: "😀 \x00 \\ud800 \ufffd"}, ""},
+		{``, embeddings.Item{}, "empty"},
+		{`   `, embeddings.Item{}, "empty"},
+		{`{`, embeddings.Item{}, "not valid JSON"},
+		{`{"text":"c",}`, embeddings.Item{}, "not valid JSON"},
+		{`{} {}`, embeddings.Item{}, "after top-level value"},
+		{"{\"text\":\"\xff\"}", embeddings.Item{}, "UTF-8: the byte at 9"},
+		{"\ufeff{}", embeddings.Item{}, "not valid JSON"},
+		{`[]`, embeddings.Item{}, "an array; expected an object"},
+		{`"x"`, embeddings.Item{}, "a string; expected an object"},
+		{`null`, embeddings.Item{}, "null; expected an object"},
+		{`17`, embeddings.Item{}, "a number; expected an object"},
+		{`{}`, embeddings.Item{}, "source_type is missing"},
+		{`{"source_type":"a","source_id":"b"}`, embeddings.Item{}, "text is missing"},
+		{`{"source_type":"a","source_id":"b","text":""}`, embeddings.Item{}, "text is empty"},
+		{`{"source_type":"a","source_id":" \t\n","text":"c"}`, embeddings.Item{}, "source_id is empty"},
+		{`{"source_type":"a","source_id":7,"text":"c"}`, embeddings.Item{}, "source_id is a number; expected a string"},
+		{`{"source_type":"a","source_id":"b","text":null}`, embeddings.Item{}, "text is null; expected a string"},
+		{`{"source_type":"a","source_id":"b","text":["c"]}`, embeddings.Item{}, "text is an array; expected a string"},
+		{`{"source_type":"a","source_id":"b","text":true}`, embeddings.Item{}, "text is a boolean; expected a string"},
+		{`{"source_type":"a","source_id":"b","Text":"c"}`, embeddings.Item{}, `unknown field "Text"; expected "source_id", "source_type" or "text"`},
+		{`{"source_type":"a","source_id":"b","text":"c","text":"d"}`, embeddings.Item{}, `"text" comes twice`},
+		{`{"source_type":"a","source_id":"b","text":"\ud800"}`, embeddings.Item{}, "surrogate"},
+		{`{"source_type":"a","source_id":"b","text":"\udc00\ud800"}`, embeddings.Item{}, "surrogate"},
+		{`{"source_type":"a","source_id":"b","text":"\ud83dA"}`, embeddings.Item{}, "surrogate"},
+		{`{"source_type":"a","source_id":"b","text":"\ud83d\n\ude00"}`, embeddings.Item{}, "surrogate"},
+	} {
+		document, err := Document([]byte(test.json))
+		var item embeddings.Item
+		if err == nil {
+			item, err = Item("", document)
+		}
+		switch {
+		case test.err == "" && (err != nil || item != test.item):
+			t.Errorf("%s: %+v, error %v", test.json, item, err)
+		case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
+			t.Errorf("%s: error %v; expected %q", test.json, err, test.err)
+		}
+	}
+}
+
+func TestListsHaveALimitAndNameTheirEntries(t *testing.T) {
+	read := func(list string, limit int) (paths []string, err error) {
+		err = List("ids", json.RawMessage(list), limit, func(path string, value json.RawMessage) error {
+			paths = append(paths, path)
+			_, err := Text(path, value)
+			return err
+		})
+		return paths, err
+	}
+	if paths, err := read(`["a", "b"]`, 2); err != nil || strings.Join(paths, " ") != "ids[0] ids[1]" {
+		t.Error(paths, err)
+	}
+	if _, err := read(`["a", "b", "c"]`, 2); !errors.Is(err, ErrTooMany) || !strings.Contains(err.Error(), "ids") {
+		t.Error(err)
+	}
+	for list, want := range map[string]string{
+		`[]`:                   "ids is empty",
+		`"a"`:                  "ids is a string; expected an array",
+		`["a", 1]`:             "ids[1] is a number",
+		`["a", "b",` + ` " "]`: "ids[2] is empty",
+	} {
+		if _, err := read(list, 9); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; expected %q", list, err, want)
+		}
+	}
+}
+
+func TestParametersOutOfRangeAreRefused(t *testing.T) {
+	for value, want := range map[string]int{"1": 1, "1000": 1000, "17": 17} {
+		if got, err := Limit("limit", value); err != nil || got != want {
+			t.Errorf("limit %q: %d, error %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "0", "-1", "1001", "1.0", "1e2", " 5", "ten", "99999999999999999999", "0x10", "1_0"} {
+		if got, err := Limit("--limit", value); err == nil || !strings.Contains(err.Error(), "--limit") {
+			t.Errorf("limit %q: %d, error %v", value, got, err)
+		}
+	}
+	for value, want := range map[string]float32{"0": 0, "-1": -1, "1": 1, "0.3": 0.3, "-.5": -0.5, "1e-3": 0.001} {
+		if got, err := Threshold("threshold", value); err != nil || got != want {
+			t.Errorf("threshold %q: %v, error %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "NaN", "nan", "Inf", "-Inf", "+Infinity", "1.0001", "-1.0001", "0,3", "high", "1e400"} {
+		if got, err := Threshold("--threshold", value); err == nil || !strings.Contains(err.Error(), "--threshold") {
+			t.Errorf("threshold %q: %v, error %v", value, got, err)
+		}
+	}
+}

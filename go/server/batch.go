@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/wire"
+)
+
+var errNoStore = &problem{http.StatusServiceUnavailable, "no-store", "this server has no store to keep and search embeddings in"}
+
+// BatchResponse says what became of a batch.
+type BatchResponse struct {
+	// Processed is how many texts are stored now, those counted that were before.
+	Processed int `json:"processed"`
+	// Failed is how many are not.
+	Failed int `json:"failed"`
+	// Errors says why, one for each of Failed.
+	Errors []string `json:"errors"`
+	TimeMS float64  `json:"time_ms"`
+}
+
+// batch answers POST /api/embeddings/batch. What is wrong with the request itself is a 400, and nothing is stored;
+// "failed" and "errors" are for attestations that cannot be had.
+func (s *server) batch(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
+	if s.store == nil {
+		return nil, errNoStore
+	}
+	start := time.Now()
+	var items []embeddings.Item
+	var ids []string
+	err := readBody(r, wire.Fields{
+		"items": func(value json.RawMessage) error {
+			return wire.List("items", value, MaxBatchItems, func(path string, value json.RawMessage) error {
+				item, err := wire.Item(path, value)
+				items = append(items, item)
+				return err
+			})
+		},
+		"attestation_ids": func(value json.RawMessage) error {
+			return wire.List("attestation_ids", value, MaxBatchItems, func(path string, value json.RawMessage) error {
+				id, err := wire.Text(path, value)
+				ids = append(ids, id)
+				return err
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if (items == nil) == (ids == nil) {
+		return nil, invalid(errors.New("the body: expected one of items and attestation_ids"))
+	}
+
+	answer := &BatchResponse{Errors: []string{}}
+	if ids != nil {
+		if s.attestations == nil {
+			return nil, invalid(errors.New("attestation_ids: this server has no attestations"))
+		}
+		if items, answer.Errors, err = s.resolve(r.Context(), ids); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := embeddings.Ingest(r.Context(), s.service, s.store, items); err != nil {
+		return nil, err
+	}
+	answer.Processed, answer.Failed = len(items), len(answer.Errors)
+	answer.TimeMS = milliseconds(time.Since(start))
+	return answer, nil
+}
+
+// resolve makes items of attestations; an id that comes twice is taken once. The failures name the ids that gave none.
+func (s *server) resolve(ctx context.Context, ids []string) (items []embeddings.Item, failures []string, err error) {
+	failures = []string{}
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		attestation, err := s.attestations.Attestation(ctx, id)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, fmt.Errorf("%w: %w", embeddings.ErrCancelled, ctx.Err())
+		case errors.Is(err, embeddings.ErrNotFound):
+			failures = append(failures, fmt.Sprintf("attestation %q: not found", id))
+			continue
+		case err != nil:
+			s.log.ErrorContext(ctx, "attestation not read", "id", id, "error", err)
+			failures = append(failures, fmt.Sprintf("attestation %q: could not be read; the reason is in the server's log", id))
+			continue
+		}
+		text := attestation.Text()
+		if text == "" {
+			failures = append(failures, fmt.Sprintf("attestation %q: has no text", id))
+			continue
+		}
+		items = append(items, embeddings.Item{SourceType: AttestationSourceType, SourceID: id, Text: text})
+	}
+	return items, failures, nil
+}
