@@ -4,7 +4,10 @@
 //! are computed from its own rows of the fused query-key-value matrix, so there is no padding to compute or to mask,
 //! and a text's result cannot depend on its neighbours.
 
-use super::{LANES, Lanes, dispatch, exp, multiply_add};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::transpose::{self, SIDE};
+use super::{SUMS, exp};
 
 /// One head of one text: `qkv` is `[tokens, 3 * heads * width]`, rows of query, key and value side by side, to which
 /// `bias` (`[3 * heads * width]`) is still to be added.
@@ -20,85 +23,92 @@ pub struct Head<'a> {
     pub head: usize,
 }
 
-/// Buffers that a thread uses again for each text.
+/// Buffers that a thread uses again for each text. A lane is as many numbers as a register holds; tokens and the width
+/// are filled up to whole lanes, queries to whole blocks.
 #[derive(Default)]
 pub struct Scratch {
-    /// Queries with their bias, scaled by 1 / sqrt(width): `[tokens, width]`.
+    /// Queries with their bias, scaled by 1 / sqrt(width): `[block, width, query of the block]`.
     queries: Vec<f32>,
-    /// Keys transposed: `[width, tokens]`, the tokens filled up to whole lanes with zeros.
-    keys: Vec<Lanes>,
-    /// Values: `[tokens, width]`, the width filled up to whole lanes.
-    values: Vec<Lanes>,
-    /// Scores of one block of queries: `[block, tokens]`, filled up as well.
+    /// Keys transposed: `[lane of tokens, width, token of the lane]`.
+    keys: Vec<f32>,
+    /// Values: `[lane of width, token, component of the lane]`.
+    values: Vec<f32>,
+    /// Scores of one block of queries: `[query of the block, token]`.
     scores: Vec<f32>,
 }
 
 /// Attention of one head of one text; its columns of `out` (`[tokens, heads * width]`) are written.
 pub fn compute(head: Head<'_>, out: &mut [f32], scratch: &mut Scratch) {
-    dispatch!(kernel::<8, 4>(head: Head<'_>, out: &mut [f32], scratch: &mut Scratch))
+    Arch::new().dispatch(Attention { head, out, scratch });
 }
 
-/// `BLOCK` queries are worked on together, so that each key and value is loaded once for all of them; their sums
-/// stay in registers, which is what bounds it.
+struct Attention<'a> {
+    head: Head<'a>,
+    out: &'a mut [f32],
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // Queries are worked on in blocks, so that each key and value is loaded once for all of them. The sums of a
+        // block and what they are made of must fit into the registers.
+        if S::REGISTER_COUNT >= 32 { attend::<S, 8>(simd, self) } else { attend::<S, 4>(simd, self) }
+    }
+}
+
 #[inline(always)]
-fn kernel<const FUSED: bool, const BLOCK: usize>(head: Head<'_>, out: &mut [f32], scratch: &mut Scratch) {
+fn attend<S: Simd, const BLOCK: usize>(simd: S, Attention { head, out, scratch }: Attention<'_>) {
     let (width, dim) = (head.width, head.heads * head.width);
     let tokens = head.qkv.len() / (3 * dim);
-    let (key_lanes, value_lanes) = (tokens.div_ceil(LANES), width.div_ceil(LANES));
-    let padded = key_lanes * LANES;
+    let padded = tokens.next_multiple_of(S::F32_LANES);
     let column = head.head * width;
-    pack(head, scratch, tokens, key_lanes, value_lanes);
+    pack::<S, BLOCK>(simd, head, scratch, tokens);
     let Scratch { queries, keys, values, scores } = scratch;
     scores.resize(BLOCK * padded, 0.0);
+    let (keys, values) = (S::as_simd_f32s(keys).0, S::as_simd_f32s(values).0);
     // The weights of a query add up to 1, so the values' bias is added once, to their sum. The keys' bias adds the
     // same to all scores of a query, which softmax does not see: it is left out.
     let bias = &head.bias[2 * dim + column..][..width];
 
-    for first in (0..tokens).step_by(BLOCK) {
+    for (block, queries) in queries.as_chunks::<BLOCK>().0.chunks_exact(width).enumerate() {
+        let first = block * BLOCK;
         let count = BLOCK.min(tokens - first);
-        // A short last block repeats its last query: no second loop, and the result is not written.
-        let queries: [&[f32]; BLOCK] = std::array::from_fn(|i| &queries[(first + i.min(count - 1)) * width..][..width]);
-        for lane in 0..key_lanes {
-            let mut sums = [[0f32; LANES]; BLOCK];
-            for (d, keys) in keys.chunks_exact(key_lanes).enumerate() {
-                let keys = &keys[lane];
-                for (sum, query) in sums.iter_mut().zip(&queries) {
-                    add_scaled::<FUSED>(sum, query[d], keys);
+        for (lane, keys) in keys.chunks_exact(width).enumerate().take(padded / S::F32_LANES) {
+            let mut sums = [simd.splat_f32s(0.0); BLOCK];
+            for (&keys, queries) in keys.iter().zip(queries) {
+                for (sum, &query) in sums.iter_mut().zip(queries) {
+                    *sum = simd.mul_add_e_f32s(simd.splat_f32s(query), keys, *sum);
                 }
             }
-            for (sum, row) in sums.iter().zip(scores.chunks_exact_mut(padded)) {
-                row[lane * LANES..][..LANES].copy_from_slice(sum);
+            for (i, sum) in sums.into_iter().enumerate() {
+                S::as_mut_simd_f32s(&mut scores[i * padded..][..padded]).0[lane] = sum;
             }
         }
-        if let Some(relative) = head.relative {
-            for (i, row) in scores.chunks_exact_mut(padded).enumerate() {
-                let query = first + i.min(count - 1);
-                let from = relative.len() / 2 - query;
+        let mut inverse = [0f32; BLOCK];
+        for (i, row) in scores.chunks_exact_mut(padded).enumerate().take(count) {
+            if let Some(relative) = head.relative {
+                let from = relative.len() / 2 - (first + i);
                 row[..tokens].iter_mut().zip(&relative[from..][..tokens]).for_each(|(s, r)| *s += r);
             }
+            inverse[i] = 1.0 / softmax::<S>(&mut row[..tokens]);
         }
-
-        let mut inverse = [0f32; BLOCK];
-        for (inverse, row) in inverse.iter_mut().zip(scores.chunks_exact_mut(padded)) {
-            *inverse = 1.0 / softmax::<FUSED>(row, tokens);
-        }
-
         let weights: [&[f32]; BLOCK] = std::array::from_fn(|i| &scores[i * padded..][..tokens]);
-        for lane in 0..value_lanes {
-            let mut sums = [[0f32; LANES]; BLOCK];
-            for (token, values) in values.chunks_exact(value_lanes).enumerate() {
-                let values = &values[lane];
+        for (lane, values) in values.chunks_exact(tokens).enumerate() {
+            let mut sums = [simd.splat_f32s(0.0); BLOCK];
+            for (token, &values) in values.iter().enumerate() {
                 for (sum, weights) in sums.iter_mut().zip(&weights) {
-                    add_scaled::<FUSED>(sum, weights[token], values);
+                    *sum = simd.mul_add_e_f32s(simd.splat_f32s(weights[token]), values, *sum);
                 }
             }
-            let size = LANES.min(width - lane * LANES);
-            let bias = &bias[lane * LANES..][..size];
-            for ((i, sum), inverse) in sums.iter().enumerate().zip(inverse).take(count) {
-                let to = &mut out[(first + i) * dim + column + lane * LANES..][..size];
-                for ((o, s), b) in to.iter_mut().zip(sum).zip(bias) {
-                    *o = multiply_add::<FUSED>(*s, inverse, *b);
-                }
+            let from = lane * S::F32_LANES;
+            let size = S::F32_LANES.min(width - from);
+            let bias = simd.partial_load_f32s(&bias[from..][..size]);
+            for (i, (sum, inverse)) in sums.into_iter().zip(inverse).enumerate().take(count) {
+                let row = simd.mul_add_e_f32s(sum, simd.splat_f32s(inverse), bias);
+                simd.partial_store_f32s(&mut out[(first + i) * dim + column + from..][..size], row);
             }
         }
     }
@@ -106,67 +116,84 @@ fn kernel<const FUSED: bool, const BLOCK: usize>(head: Head<'_>, out: &mut [f32]
 
 /// Lays the head's queries, keys and values out as the loops want them.
 #[inline(always)]
-fn pack(head: Head<'_>, scratch: &mut Scratch, tokens: usize, key_lanes: usize, value_lanes: usize) {
+fn pack<S: Simd, const BLOCK: usize>(simd: S, head: Head<'_>, scratch: &mut Scratch, tokens: usize) {
     let Scratch { queries, keys, values, .. } = scratch;
     let (width, dim) = (head.width, head.heads * head.width);
     let column = head.head * width;
+    let lanes = S::F32_LANES;
+    queries.resize(tokens.next_multiple_of(BLOCK) * width, 0.0);
+    keys.resize(width * tokens.next_multiple_of(lanes.max(SIDE)), 0.0);
+    values.resize(tokens * width.next_multiple_of(lanes), 0.0);
+
     let scale = 1.0 / (width as f32).sqrt();
-    queries.resize(tokens * width, 0.0);
-    keys.resize(width * key_lanes, [0.0; LANES]);
-    values.resize(tokens * value_lanes, [0.0; LANES]);
     let bias = &head.bias[column..][..width];
-    for ((to, value), row) in
-        queries.chunks_exact_mut(width).zip(values.chunks_exact_mut(value_lanes)).zip(head.qkv.chunks_exact(3 * dim))
-    {
-        for ((to, q), b) in to.iter_mut().zip(&row[column..]).zip(bias) {
-            *to = (q + b) * scale;
+    for (token, row) in head.qkv.chunks_exact(3 * dim).enumerate() {
+        let block = &mut queries.as_chunks_mut::<BLOCK>().0[token / BLOCK * width..][..width];
+        for ((to, q), b) in block.iter_mut().zip(&row[column..]).zip(bias) {
+            to[token % BLOCK] = (q + b) * scale;
         }
-        value.as_flattened_mut()[..width].copy_from_slice(&row[2 * dim + column..][..width]);
+        for (lane, value) in row[2 * dim + column..][..width].chunks(lanes).enumerate() {
+            values[(lane * tokens + token) * lanes..][..value.len()].copy_from_slice(value);
+        }
     }
-    // Transposed in blocks of LANES tokens, so that what is written to stays in the nearest cache.
-    for lane in 0..key_lanes {
-        let rows = &head.qkv[lane * LANES * 3 * dim..];
-        let count = LANES.min(tokens - lane * LANES);
-        for d in 0..width {
-            let mut gathered = [0.0; LANES];
-            for (to, row) in gathered.iter_mut().zip(rows.chunks_exact(3 * dim)).take(count) {
-                *to = row[dim + column + d];
+
+    for first in (0..tokens).step_by(SIDE) {
+        // Tokens after the last one repeat it: their scores are not used.
+        let rows: [&[f32]; SIDE] =
+            std::array::from_fn(|i| &head.qkv[(first + i).min(tokens - 1) * 3 * dim + dim + column..][..width]);
+        for d in (0..width).step_by(SIDE) {
+            let mut block = [[0.0; SIDE]; SIDE];
+            match rows.map(|row| row[d..].first_chunk()) {
+                [Some(a), Some(b), Some(c), Some(e), Some(f), Some(g), Some(h), Some(i)] => {
+                    transpose::block(simd, [a, b, c, e, f, g, h, i], &mut block);
+                }
+                // The last columns of a width that is no multiple of SIDE.
+                _ => {
+                    for (i, row) in rows.iter().enumerate() {
+                        row[d..].iter().enumerate().for_each(|(j, &k)| block[j][i] = k);
+                    }
+                }
             }
-            keys[d * key_lanes + lane] = gathered;
+            for (j, row) in block.iter().enumerate().take(width - d) {
+                // SIDE tokens are a part of one lane, or several whole ones.
+                for (part, tokens) in row.chunks(lanes).enumerate() {
+                    let token = first + part * lanes;
+                    let at = (token / lanes * width + d + j) * lanes + token % lanes;
+                    keys[at..][..tokens.len()].copy_from_slice(tokens);
+                }
+            }
         }
     }
 }
 
+/// Makes scores into `exp(score - max)`, and gives their sum.
 #[inline(always)]
-fn add_scaled<const FUSED: bool>(sum: &mut Lanes, factor: f32, lanes: &Lanes) {
-    for (s, x) in sum.iter_mut().zip(lanes) {
-        *s = multiply_add::<FUSED>(factor, *x, *s);
+fn softmax<S: Simd>(scores: &mut [f32]) -> f32 {
+    let mut max = [f32::NEG_INFINITY; SUMS];
+    let (chunks, rest) = scores.as_chunks::<SUMS>();
+    for chunk in chunks {
+        max.iter_mut().zip(chunk).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
     }
-}
-
-/// Makes `scores[..tokens]` into `exp(score - max)`, the rest into 0, and gives their sum.
-#[inline(always)]
-fn softmax<const FUSED: bool>(scores: &mut [f32], tokens: usize) -> f32 {
-    scores[tokens..].fill(f32::NEG_INFINITY);
-    let mut max = [f32::NEG_INFINITY; LANES];
-    for chunk in scores.chunks_exact(LANES) {
-        for (m, s) in max.iter_mut().zip(chunk) {
-            *m = if *s > *m { *s } else { *m };
+    let max = max.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0f32; SUMS];
+    let (chunks, rest) = scores.as_chunks_mut::<SUMS>();
+    for chunk in chunks {
+        for (sum, s) in sums.iter_mut().zip(chunk) {
+            *s = exp::<S>(*s - max);
+            *sum += *s;
         }
     }
-    let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = [0f32; LANES];
-    for chunk in scores.chunks_exact_mut(LANES) {
-        for (total, s) in sum.iter_mut().zip(chunk) {
-            *s = exp::<FUSED>(*s - max);
-            *total += *s;
-        }
+    for (sum, s) in sums.iter_mut().zip(rest) {
+        *s = exp::<S>(*s - max);
+        *sum += *s;
     }
-    sum.iter().sum()
+    sums.iter().sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use pulp::Scalar;
+
     use super::*;
 
     fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -204,10 +231,14 @@ mod tests {
         out
     }
 
+    fn plain(head: Head<'_>, out: &mut [f32], scratch: &mut Scratch) {
+        attend::<Scalar, 4>(Scalar::new(), Attention { head, out, scratch });
+    }
+
     #[test]
     fn every_kernel_agrees_with_the_formula() {
         type Kernel = fn(Head<'_>, &mut [f32], &mut Scratch);
-        let kernels: [(&str, Kernel); 2] = [("chosen", compute), ("generic", kernel::<false, 4>)];
+        let kernels: [(&str, Kernel); 2] = [("chosen", compute), ("plain", plain)];
         for (name, kernel) in kernels {
             let mut scratch = Scratch::default();
             for (heads, width) in [(1, 8), (4, 8), (12, 32), (3, 64), (2, 20)] {

@@ -1,51 +1,71 @@
 //! GELU (Hendrycks and Gimpel 2016), exact and in its tanh form, with the addition of the bias before it.
 
-use super::{dispatch, exp, multiply_add, polynomial};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{exp, multiply_add, polynomial};
 
 /// Each row of `values` becomes `x * (1 + erf(x / sqrt 2)) / 2` of `x = value + bias`.
 pub fn exact(values: &mut [f32], bias: &[f32]) {
-    dispatch!(exact_body::<1, 1>(values: &mut [f32], bias: &[f32]))
+    Arch::new().dispatch(Exact { values, bias });
 }
 
 /// The same for `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³))) / 2`.
 pub fn tanh(values: &mut [f32], bias: &[f32]) {
-    dispatch!(tanh_body::<1, 1>(values: &mut [f32], bias: &[f32]))
+    Arch::new().dispatch(Tanh { values, bias });
 }
 
-#[inline(always)]
-fn exact_body<const FUSED: bool, const _BLOCK: usize>(values: &mut [f32], bias: &[f32]) {
-    each(values, bias, |x| {
-        let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-        let z = if z < 4.0 { z } else { 4.0 };
-        // erf(z) = 1 - e^-q(z), where q = -ln(erfc) is nearly a parabola: the minimax polynomial of degree 8 on [0, 4]
-        // (weighted by erfc, fitted by iterated least squares) leaves an error of 6e-8 in erf.
-        let q = polynomial::<FUSED, 8>(
-            z,
-            [
-                3.144_018_4e-5,
-                -3.088_023_5e-4,
-                1.032_402_3e-3,
-                5.369_324e-4,
-                -1.958_396e-2,
-                1.029_196_2e-1,
-                6.365_977_5e-1,
-                1.128_380_3,
-            ],
-        ) * z;
-        let tail = exp::<FUSED>(-q);
-        // 1 + erf(x / sqrt 2) is 2 - tail on the right and tail on the left, where the difference would cancel.
-        x * 0.5 * if x >= 0.0 { 2.0 - tail } else { tail }
-    });
+struct Exact<'a> {
+    values: &'a mut [f32],
+    bias: &'a [f32],
 }
 
-#[inline(always)]
-fn tanh_body<const FUSED: bool, const _BLOCK: usize>(values: &mut [f32], bias: &[f32]) {
-    each(values, bias, |x| {
-        // (1 + tanh(u)) / 2 is the logistic function of 2u.
-        let twice = multiply_add::<FUSED>(x * x, 0.044_715, 1.0) * x * (2.0 * 0.797_884_6);
-        let e = exp::<FUSED>(-twice.abs());
-        x * if twice >= 0.0 { 1.0 } else { e } / (1.0 + e)
-    });
+impl WithSimd for Exact<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        each(self.values, self.bias, |x| {
+            let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+            let z = if z < 4.0 { z } else { 4.0 };
+            // erf(z) = 1 - e^-q(z), where q = -ln(erfc) is nearly a parabola: the minimax polynomial of degree 8 on [0, 4]
+            // (weighted by erfc, fitted by iterated least squares) leaves an error of 6e-8 in erf.
+            let q = polynomial::<S, 8>(
+                z,
+                [
+                    3.144_018_4e-5,
+                    -3.088_023_5e-4,
+                    1.032_402_3e-3,
+                    5.369_324e-4,
+                    -1.958_396e-2,
+                    1.029_196_2e-1,
+                    6.365_977_5e-1,
+                    1.128_380_3,
+                ],
+            ) * z;
+            let tail = exp::<S>(-q);
+            // 1 + erf(x / sqrt 2) is 2 - tail on the right and tail on the left, where the difference would cancel.
+            x * 0.5 * if x >= 0.0 { 2.0 - tail } else { tail }
+        });
+    }
+}
+
+struct Tanh<'a> {
+    values: &'a mut [f32],
+    bias: &'a [f32],
+}
+
+impl WithSimd for Tanh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        each(self.values, self.bias, |x| {
+            // (1 + tanh(u)) / 2 is the logistic function of 2u.
+            let twice = multiply_add::<S>(x * x, 0.044_715, 1.0) * x * (2.0 * 0.797_884_6);
+            let e = exp::<S>(-twice.abs());
+            x * if twice >= 0.0 { 1.0 } else { e } / (1.0 + e)
+        });
+    }
 }
 
 #[inline(always)]

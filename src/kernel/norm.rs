@@ -1,12 +1,14 @@
 //! Layer normalisation (Ba et al. 2016) with the additions before it.
 
-use super::{LANES, Lanes, dispatch, multiply_add};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{SUMS, multiply_add};
 
 /// Each row of `values` becomes `(v - mean) / sqrt(variance + eps) * scale + shift` of `v = value + bias + residual`.
 ///
 /// `values` and `residual` are `[rows, dim]`.
 pub fn add_layer_norm(values: &mut [f32], residual: &[f32], norm: LayerNorm<'_>) {
-    dispatch!(body::<1, 1>(values: &mut [f32], residual: &[f32], norm: LayerNorm<'_>))
+    Arch::new().dispatch(AddLayerNorm { values, residual, norm });
 }
 
 /// The parameters: `bias`, `scale` and `shift` are `[dim]`.
@@ -18,32 +20,43 @@ pub struct LayerNorm<'a> {
     pub eps: f32,
 }
 
-#[inline(always)]
-fn body<const FUSED: bool, const _BLOCK: usize>(values: &mut [f32], residual: &[f32], norm: LayerNorm<'_>) {
-    let LayerNorm { bias, scale, shift, eps } = norm;
-    let dim = scale.len();
-    for (row, residual) in values.chunks_exact_mut(dim).zip(residual.chunks_exact(dim)) {
-        for ((v, residual), bias) in row.iter_mut().zip(residual).zip(bias) {
-            *v += residual + bias;
-        }
-        let mean = sum(row, |v| v) / dim as f32;
-        let variance = sum(row, |v| (v - mean) * (v - mean)) / dim as f32;
-        let inverse = 1.0 / (variance + eps).sqrt();
-        for ((v, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
-            *v = multiply_add::<FUSED>((*v - mean) * inverse, *scale, *shift);
+struct AddLayerNorm<'a> {
+    values: &'a mut [f32],
+    residual: &'a [f32],
+    norm: LayerNorm<'a>,
+}
+
+impl WithSimd for AddLayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { values, residual, norm } = self;
+        let LayerNorm { bias, scale, shift, eps } = norm;
+        let dim = scale.len();
+        for (row, residual) in values.chunks_exact_mut(dim).zip(residual.chunks_exact(dim)) {
+            for ((v, residual), bias) in row.iter_mut().zip(residual).zip(bias) {
+                *v += residual + bias;
+            }
+            let mean = sum(row, |v| v) / dim as f32;
+            let variance = sum(row, |v| (v - mean) * (v - mean)) / dim as f32;
+            let inverse = 1.0 / (variance + eps).sqrt();
+            for ((v, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
+                *v = multiply_add::<S>((*v - mean) * inverse, *scale, *shift);
+            }
         }
     }
 }
 
-/// Sums in lanes: faster and more exact than one running sum.
+/// Sixteen running sums: faster and more exact than one.
 #[inline(always)]
 fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut lanes: Lanes = [0.0; LANES];
+    let (chunks, rest) = row.as_chunks::<SUMS>();
+    let mut sums = [0f32; SUMS];
     for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(s, v)| *s += term(*v));
+        sums.iter_mut().zip(chunk).for_each(|(s, v)| *s += term(*v));
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|v| term(*v)).sum::<f32>()
+    sums.iter().sum::<f32>() + rest.iter().map(|v| term(*v)).sum::<f32>()
 }
 
 #[cfg(test)]
