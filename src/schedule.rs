@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::session::{Factory, Rows, Session};
 
 /// Batches of this many tokens keep a worker's activations in its cache; beyond about 1,000 they get slower again.
-const BATCH_TOKENS: usize = 256;
+const BATCH_TOKENS: usize = 512;
 
 /// Runs texts on its workers: one session of one thread for each processor while there is a queue, and one session
 /// of all threads for a text that comes alone.

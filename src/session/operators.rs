@@ -5,8 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ort::operator::{
     BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
+    ShapeInferenceContext,
 };
 use ort::value::TensorElementType::{Float32, Int64};
+use ort::value::{Shape, SymbolicDimensions, ValueType};
 
 use crate::kernel::{attention, gelu, norm};
 use crate::model::encoder::DOMAIN;
@@ -49,6 +51,14 @@ fn in_place(context: &ComputeContext, work: impl FnOnce(&mut [f32]) -> ort::Resu
     work(output.try_extract_tensor_mut::<f32>()?.1)
 }
 
+/// The output has the shape of input 0. ONNX Runtime works in place only where it knows that.
+fn infer_same_shape(context: &mut ShapeInferenceContext) -> ort::Result<()> {
+    match context.inputs().first() {
+        Some(input) => context.set_output(0, input),
+        None => Err(missing()),
+    }
+}
+
 /// `Attention(qkv [tokens, 3 * dim], bias [3 * dim], lengths [texts], relative [heads, distances]) -> [tokens, dim]`,
 /// attribute `heads`; `relative` is optional.
 struct Attention;
@@ -71,6 +81,18 @@ impl Operator for Attention {
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
         [OperatorOutput::required(Float32)]
+    }
+
+    fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
+        let inputs = context.inputs();
+        let Some(ValueType::Tensor { ty, shape, dimension_symbols }) = inputs.first() else { return Err(missing()) };
+        let &[tokens, width] = &shape[..] else { return Err(wrong_shape()) };
+        let output = ValueType::Tensor {
+            ty: *ty,
+            shape: Shape::new([tokens, width / 3]),
+            dimension_symbols: SymbolicDimensions::new([dimension_symbols[0].clone(), String::new()]),
+        };
+        context.set_output(0, &output)
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
@@ -138,6 +160,10 @@ impl Operator for AddLayerNorm {
         [OperatorOutput::required(Float32)]
     }
 
+    fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
+        infer_same_shape(context)
+    }
+
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
         let eps = context
             .get::<f32>("epsilon")
@@ -181,6 +207,10 @@ impl Operator for Gelu {
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
         [OperatorOutput::required(Float32)]
+    }
+
+    fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
+        infer_same_shape(context)
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
