@@ -43,7 +43,7 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev test test-rust test-c test-go test-docs lint header fmt clean distclean tools
+.PHONY: help setup lib build dev test test-rust test-c test-go test-docs bench lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -113,6 +113,9 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 test-docs: build ## Runs the README's examples as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
+
+bench: tools setup ## Measures speed beside other libraries, half an hour (BENCH=--quick: 3 minutes): docs/benchmarks.md
+	@python3 benches/run.py --model "$(MODEL)" --onnxruntime "$(ONNXRUNTIME)" $(BENCH)
 
 lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	$(call say,format)

@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
   if (status == QNTX_EMBED_STATUS_OK) {
     // Both vectors, end to end. Should malloc fail, the call refuses its NULL.
     vectors = (float *)malloc(2 * info.dimensions * sizeof *vectors);
-    status = qntx_embed_embed_batch(model, texts, 2, vectors, 2 * info.dimensions, NULL, &error);
+    status = qntx_embed_embed_batch(model, texts, 2, NULL, vectors, 2 * info.dimensions, NULL, &error);
   }
   if (status == QNTX_EMBED_STATUS_OK)
     status = qntx_embed_similarity(vectors, vectors + info.dimensions, info.dimensions, &similarity, &error);

@@ -53,7 +53,7 @@ static qntx_embed_status fill(const qntx_embed_store *store, const qntx_embed_mo
   }
 
   qntx_embed_status status =
-      qntx_embed_embed_batch(model, texts, PASSAGES, vectors, PASSAGES * info->dimensions, NULL, error);
+      qntx_embed_embed_batch(model, texts, PASSAGES, NULL, vectors, PASSAGES * info->dimensions, NULL, error);
   if (status == QNTX_EMBED_STATUS_OK) status = qntx_embed_store_put(store, records, PASSAGES, NULL, error);
   free(vectors);
   return status;
@@ -72,7 +72,7 @@ static qntx_embed_status ask(const qntx_embed_store *store, const qntx_embed_mod
   options.limit = 3;
   options.threshold = -1;  // everything, however far
 
-  qntx_embed_status status = qntx_embed_embed(model, str(question), query, info->dimensions, NULL, error);
+  qntx_embed_status status = qntx_embed_embed(model, str(question), NULL, query, info->dimensions, NULL, error);
   if (status == QNTX_EMBED_STATUS_OK)
     status = qntx_embed_store_search(store, query, info->dimensions, &options, &rows, error);
   if (status == QNTX_EMBED_STATUS_OK) {

@@ -55,6 +55,27 @@
 // Run `onnx/model.onnx` or `model.onnx`, or fail.
 #define QNTX_EMBED_FORMAT_ONNX 2
 
+// The directory's default prompt, where it has one.
+#define QNTX_EMBED_PROMPT_DEFAULT 0
+
+// The directory's prompt that `prompt` names.
+#define QNTX_EMBED_PROMPT_NAMED 1
+
+// The words of `prompt`; empty is none.
+#define QNTX_EMBED_PROMPT_TEXT 2
+
+// Long texts are cut as the directory says, mostly at their end.
+#define QNTX_EMBED_TRUNCATE_DEFAULT 0
+
+// Their end is cut off.
+#define QNTX_EMBED_TRUNCATE_RIGHT 1
+
+// Their beginning is cut off.
+#define QNTX_EMBED_TRUNCATE_LEFT 2
+
+// They are refused with `QNTX_EMBED_STATUS_TOO_LONG`.
+#define QNTX_EMBED_TRUNCATE_ERROR 3
+
 // There was no row of this source and model.
 #define QNTX_EMBED_OUTCOME_INSERTED 0
 
@@ -118,6 +139,9 @@ typedef int32_t qntx_embed_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
+typedef struct qntx_embed_cancel qntx_embed_cancel;
+
 // Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
 // any thread may read it, also another than the one that made the call.
 typedef struct qntx_embed_error qntx_embed_error;
@@ -158,10 +182,15 @@ typedef struct qntx_embed_model_options {
   struct qntx_embed_str onnxruntime;
   // Tokens of a text that are used, special ones counted; 0 is what the directory says.
   size_t max_tokens;
-  // Threads that compute, the caller's included; 0 is one for each processor.
+  // Threads that compute; 0 is one for each processor.
   size_t threads;
+  // Texts of other calls that may wait when a call joins them; past it the call is refused with
+  // `QNTX_EMBED_STATUS_OVERLOADED`. 0 is 100,000. A call that comes alone may have any number.
+  size_t queue;
   // One of `QNTX_EMBED_FORMAT_...`.
   uint32_t format;
+  // 0.
+  uint32_t reserved;
 } qntx_embed_model_options;
 
 // What an open model is. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
@@ -179,7 +208,38 @@ typedef struct qntx_embed_model_info {
   size_t dimensions;
   // Tokens of a text that are used, special ones counted; the rest is cut off.
   size_t max_tokens;
+  // The most floats that `dimensions` of the embed options can ask for; mostly the same as `dimensions`.
+  size_t full_dimensions;
+  // The prompt that is put before texts where the options do not say otherwise; NULL for none.
+  const char *default_prompt_name;
+  // 0 where the directory has no modules.json: hidden states are then pooled by their mean.
+  uint32_t has_modules;
+  // 0.
+  uint32_t reserved;
 } qntx_embed_model_info;
+
+// How to embed. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_embed_options {
+  // `sizeof(qntx_embed_embed_options)`.
+  size_t size;
+  // A name or words, as `prompt_kind` says: put before each text.
+  struct qntx_embed_str prompt;
+  // NULL, or what ends the call from another thread: it returns with `QNTX_EMBED_STATUS_CANCELLED` at once (a text that
+  // came alone is finished first). Must live as long as the call.
+  const struct qntx_embed_cancel *cancel;
+  // NULL, or a function that is told how many texts of how many are done, on the thread that makes the call. A text
+  // that comes twice counts once. It must not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
+  // Only so many leading floats of each vector, at unit length again where the model normalises (Matryoshka
+  // models); 0 is the model's.
+  size_t dimensions;
+  // One of `QNTX_EMBED_PROMPT_...`.
+  uint32_t prompt_kind;
+  // One of `QNTX_EMBED_TRUNCATE_...`.
+  uint32_t truncate;
+} qntx_embed_embed_options;
 
 // What was done with one text.
 typedef struct qntx_embed_text_info {
@@ -315,26 +375,38 @@ qntx_embed_status qntx_embed_model_get_info(const struct qntx_embed_model *model
                                             struct qntx_embed_model_info *info,
                                             struct qntx_embed_error **error);
 
-// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model; `info` may be NULL.
-// Any number of threads at once. The empty text is a text.
+// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model, or of the options;
+// `options` and `info` may be NULL. Any number of threads at once. The empty text is a text.
 qntx_embed_status qntx_embed_embed(const struct qntx_embed_model *model,
                                    struct qntx_embed_str text,
+                                   const struct qntx_embed_embed_options *options,
                                    float *vector,
                                    size_t dimensions,
                                    struct qntx_embed_text_info *info,
                                    struct qntx_embed_error **error);
 
 // Embeds `count` texts. Their vectors are laid end to end in `vectors`, in the texts' order; `vectors_len` is its
-// room in floats and must be `count` times the model's dimensions. `infos` has room for `count` or is NULL. Texts
-// are sorted by length, batched and spread over the model's threads inside; a text's vector does not depend on its
-// neighbours. After a failure the buffers' contents are undefined. Any number of threads at once.
+// room in floats and must be `count` times the model's dimensions, or those of the options. `infos` has room for
+// `count` or is NULL; `options` may be NULL. The calls of all threads share one queue and its batches; a text's vector
+// does not depend on its neighbours. After a failure the buffers are as they were. Any number of threads at once.
 qntx_embed_status qntx_embed_embed_batch(const struct qntx_embed_model *model,
                                          const struct qntx_embed_str *texts,
                                          size_t count,
+                                         const struct qntx_embed_embed_options *options,
                                          float *vectors,
                                          size_t vectors_len,
                                          struct qntx_embed_text_info *infos,
                                          struct qntx_embed_error **error);
+
+// A token that nobody has cancelled yet. `*cancel` is the caller's to free with `qntx_embed_cancel_free`. Any thread.
+qntx_embed_status qntx_embed_cancel_new(struct qntx_embed_cancel **cancel, struct qntx_embed_error **error);
+
+// Ends all calls that have this token, and those that will get it. Does nothing the second time, or for NULL. Any
+// thread, also while calls use it.
+void qntx_embed_cancel_now(const struct qntx_embed_cancel *cancel);
+
+// Frees a token. NULL is fine.
+void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);

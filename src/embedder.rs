@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::blob;
 use crate::error::{Error, Result, fail};
 use crate::head;
 use crate::model::{Format, Model, Module, SentenceTransformers};
 use crate::runtime;
-use crate::schedule::Scheduler;
+use crate::schedule::{CancelToken, Progress, Scheduler};
 use crate::session::{Factory, Rows};
 use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
@@ -21,9 +22,14 @@ pub struct ModelOptions {
     pub format: Format,
     /// Tokens of a text that are used, special ones counted; `None` is what the directory says.
     pub max_tokens: Option<usize>,
-    /// Threads that compute, the caller's included; 0 is one for each processor.
+    /// Threads that compute; 0 is one for each processor.
     pub threads: usize,
+    /// Texts of other calls that may wait when a call joins them; past it the call is refused with
+    /// [`Code::Overloaded`](crate::Code::Overloaded). 0 is 100,000. A call alone may have any number.
+    pub queue: usize,
 }
+
+const DEFAULT_QUEUE: usize = 100_000;
 
 /// What an open model is.
 #[derive(Clone, Debug)]
@@ -49,7 +55,7 @@ pub struct ModelInfo {
 }
 
 /// How to embed. The default is what the directory says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct EmbedOptions<'a> {
     /// What is put before each text.
     pub prompt: Prompt<'a>,
@@ -58,6 +64,10 @@ pub struct EmbedOptions<'a> {
     /// Only so many leading components, at unit length again where the model normalises (Matryoshka representations,
     /// Kusupati et al. 2022).
     pub dimensions: Option<usize>,
+    /// Ends the call from another thread: it returns at once with [`Code::Cancelled`](crate::Code::Cancelled).
+    pub cancel: Option<&'a CancelToken>,
+    /// Told how many texts of how many are done, by the thread that makes the call. A text that comes twice counts once.
+    pub progress: Option<&'a Progress<'a>>,
 }
 
 /// What is put before a text.
@@ -107,7 +117,7 @@ pub struct Embedder {
     info: ModelInfo,
     tokenizer: Tokenizer,
     scheduler: Scheduler,
-    modules: Vec<Module>,
+    modules: Arc<[Module]>,
 }
 
 impl Embedder {
@@ -135,14 +145,20 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        let scheduler = Scheduler::new(&Factory::new(runtime, model.network)?, threads)?;
-        let hidden = scheduler.run(&[&[tokenizer.any_token()?]], |_, rows| {
-            Ok(match rows {
+        let factory = Factory::new(runtime, model.network)?;
+        let mut wide = factory.session(threads)?;
+        let mut hidden = None;
+        wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
+            hidden = Some(match rows {
                 Rows::Tokens(rows) => (rows.ncols(), true),
                 Rows::Sentence(row) => (row.len(), false),
-            })
+            });
+            Ok(())
         })?;
-        let Some(&(dim, by_token)) = hidden.first() else { fail!(Internal, "the network gave nothing") };
+        let narrow = (0..threads).map(|_| factory.session(1)).collect::<Result<Vec<_>>>()?;
+        let queue = if options.queue == 0 { DEFAULT_QUEUE } else { options.queue };
+        let scheduler = Scheduler::new(wide, narrow, queue)?;
+        let Some((dim, by_token)) = hidden else { fail!(Internal, "the network gave nothing") };
         // A network that pools by itself has done the first module already.
         let rest = if by_token { &model.modules[..] } else { &model.modules[1..] };
         let full_dimensions = match head::dimensions(rest, dim) {
@@ -175,7 +191,7 @@ impl Embedder {
             },
             tokenizer,
             scheduler,
-            modules: model.modules,
+            modules: model.modules.into(),
         })
     }
 
@@ -225,22 +241,24 @@ impl Embedder {
             };
             places.push(place);
         }
-        let ids: Vec<&[u32]> = distinct.iter().map(|t| t.ids.as_slice()).collect();
-        let vectors = self.scheduler.run(&ids, |_, rows| {
-            let mut vector = head::apply(&self.modules, rows, prompt_tokens);
+        let ids = distinct.iter_mut().map(|t| std::mem::take(&mut t.ids)).collect();
+        let modules = Arc::clone(&self.modules);
+        let finish = move |rows: Rows<'_>| {
+            let mut vector = head::apply(&modules, rows, prompt_tokens);
             if dimensions < vector.len() {
                 vector.truncate(dimensions);
-                if self.modules.last() == Some(&Module::Normalize) {
+                if modules.last() == Some(&Module::Normalize) {
                     blob::normalize(&mut vector);
                 }
             }
-            Ok(vector)
-        })?;
+            vector
+        };
+        let vectors = self.scheduler.run(ids, Arc::new(finish), options.cancel, options.progress)?;
         Ok(places
             .into_iter()
             .map(|place| Embedding {
                 vector: vectors[place].clone(),
-                tokens: distinct[place].ids.len(),
+                tokens: distinct[place].used,
                 full_tokens: distinct[place].full,
             })
             .collect())

@@ -30,5 +30,6 @@ mod tokenize;
 pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt};
 pub use error::{Code, Error, Result};
 pub use model::Format;
+pub use schedule::CancelToken;
 pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};
 pub use tokenize::Truncate;

@@ -1,64 +1,253 @@
-//! Many texts to token-budget batches on a fixed set of workers.
+//! Many texts of many callers to token-budget batches on a fixed set of workers.
+//!
+//! Every call joins one queue. A worker takes texts from the calls in turn until its batch is full, so a single text
+//! waits for one batch at most, however large the others' calls are, and single texts of many callers share a batch.
+//! Nothing of a batch belongs to a caller: one that is cancelled returns at once, whatever still runs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 
-use crate::error::{Code, Error, Result};
-use crate::session::{Factory, Rows, Session};
+use crate::error::{Code, Error, Result, fail};
+use crate::session::{Interrupt, Rows, Session};
 
-/// Batches of this many tokens keep a worker's activations in its cache; beyond about 1,000 they get slower again.
+/// Batches of this many tokens keep a worker's activations in its cache, and are still large enough for the matrix
+/// multiplications; docs/performance.md has the figures.
 const BATCH_TOKENS: usize = 512;
 
-/// Runs texts on its workers: one session of one thread for each processor while there is a queue, and one session
-/// of all threads for a text that comes alone.
+/// Makes a text's vector from what the network says of it.
+pub type Finish = dyn Fn(Rows<'_>) -> Vec<f32> + Send + Sync;
+
+/// Told how many texts of how many are done, by the thread that made the call.
+pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
+
+/// Ends calls from another thread. Clones are the same token; one token may be given to many calls.
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Cancelled>);
+
+#[derive(Default)]
+struct Cancelled {
+    yes: AtomicBool,
+    calls: Mutex<Vec<Weak<Call>>>,
+}
+
+impl CancelToken {
+    /// A token that nobody has cancelled yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends all calls that have this token, and those that will get it, with [`Code::Cancelled`].
+    pub fn cancel(&self) {
+        // Before the list is looked at: a call that is not on it yet will see this.
+        self.0.yes.store(true, Ordering::SeqCst);
+        for call in lock(&self.0.calls).drain(..).filter_map(|call| call.upgrade()) {
+            call.fail(cancelled());
+            if let Some(shared) = call.shared.upgrade() {
+                shared.drop_abandoned();
+            }
+        }
+    }
+
+    /// Whether [`CancelToken::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.yes.load(Ordering::SeqCst)
+    }
+
+    fn watch(&self, call: &Arc<Call>) {
+        let mut calls = lock(&self.0.calls);
+        calls.retain(|call| call.strong_count() > 0);
+        calls.push(Arc::downgrade(call));
+        drop(calls);
+        if self.is_cancelled() {
+            call.fail(cancelled());
+        }
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::Cancelled, "the call was cancelled")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked while holding it left whole values behind: each critical section here is a few assignments.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One call: its texts, and what became of them.
+struct Call {
+    texts: Vec<Vec<u32>>,
+    finish: Arc<Finish>,
+    shared: Weak<Shared>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    vectors: Vec<Vec<f32>>,
+    done: usize,
+    error: Option<Error>,
+}
+
+impl Call {
+    fn fail(&self, error: Error) {
+        lock(&self.state).error.get_or_insert(error);
+        self.changed.notify_all();
+    }
+
+    fn over(&self) -> bool {
+        let state = lock(&self.state);
+        state.error.is_some() || state.done == self.texts.len()
+    }
+}
+
+/// A call in the queue: texts from `next` on are not taken yet.
+struct Waiting {
+    call: Arc<Call>,
+    next: usize,
+}
+
+/// Which text of which call.
+type Place = (Arc<Call>, usize);
+
+struct Queue {
+    calls: VecDeque<Waiting>,
+    /// Texts that nobody has taken yet.
+    texts: usize,
+    /// For each worker, the calls of its batch; empty while it has none.
+    running: Vec<Vec<Arc<Call>>>,
+    /// Whether a caller runs its text itself, with all threads.
+    wide: bool,
+    closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    interrupts: Vec<Interrupt>,
+    /// Padded batches cost their longest text times their number.
+    padded: bool,
+    limit: usize,
+}
+
+/// Workers, and the queue that they share.
 pub struct Scheduler {
-    narrow: Pool,
-    wide: Pool,
-    workers: usize,
+    shared: Arc<Shared>,
+    /// For a text that comes alone: all threads work on it.
+    wide: Mutex<Session>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Scheduler {
-    pub fn new(factory: &Factory, threads: usize) -> Result<Self> {
-        let narrow = (0..threads).map(|_| factory.session(1)).collect::<Result<Vec<_>>>()?;
-        let wide = if threads > 1 { vec![factory.session(threads)?] } else { Vec::new() };
-        Ok(Self { narrow: Pool::new(narrow), wide: Pool::new(wide), workers: threads })
+    /// A worker for each of `narrow`, and `wide` for texts that come alone. A call is refused where more than `limit`
+    /// texts of others wait already.
+    pub fn new(wide: Session, narrow: Vec<Session>, limit: usize) -> Result<Self> {
+        let queue = Queue {
+            calls: VecDeque::new(),
+            texts: 0,
+            running: narrow.iter().map(|_| Vec::new()).collect(),
+            wide: false,
+            closed: false,
+        };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            work: Condvar::new(),
+            interrupts: narrow.iter().map(Session::interrupt).collect(),
+            padded: wide.padded(),
+            limit,
+        });
+        let mut scheduler = Self { shared, wide: Mutex::new(wide), workers: Vec::new() };
+        for (number, session) in narrow.into_iter().enumerate() {
+            let shared = Arc::clone(&scheduler.shared);
+            let worker = std::thread::Builder::new()
+                .name(format!("qntx-embed-{number}"))
+                .spawn(move || shared.serve(number, session))
+                .map_err(|e| Error::new(Code::Io, format!("a worker thread could not be started: {e}")))?;
+            scheduler.workers.push(worker);
+        }
+        Ok(scheduler)
     }
 
-    /// Runs every text (ids) and makes a value of its rows; the values come in the texts' order.
-    pub fn run<T: Send>(&self, texts: &[&[u32]], make: impl Fn(usize, Rows<'_>) -> Result<T> + Sync) -> Result<Vec<T>> {
-        if let [text] = texts
-            && self.workers > 1
-        {
-            let mut value = None;
-            self.wide.with(|session| session.run(&[text], |_, rows| make(0, rows).map(|v| value = Some(v))))?;
-            return value.map(|v| vec![v]).ok_or_else(lost);
+    /// Runs every text (ids, none empty); the vectors come in the texts' order.
+    pub fn run(
+        &self,
+        texts: Vec<Vec<u32>>,
+        finish: Arc<Finish>,
+        cancel: Option<&CancelToken>,
+        progress: Option<&Progress<'_>>,
+    ) -> Result<Vec<Vec<f32>>> {
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(cancelled());
         }
-        let batches = cut(texts, BATCH_TOKENS);
-        let next = AtomicUsize::new(0);
-        let values: Vec<Mutex<Option<T>>> = texts.iter().map(|_| Mutex::new(None)).collect();
-        let work = || -> Result<()> {
-            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let ids: Vec<&[u32]> = batch.iter().map(|&i| texts[i]).collect();
-                self.narrow.with(|session| {
-                    session.run(&ids, |i, rows| {
-                        *values[batch[i]].lock().unwrap_or_else(PoisonError::into_inner) = Some(make(batch[i], rows)?);
-                        Ok(())
-                    })
-                })?;
+        let total = texts.len();
+        if total == 0 {
+            return Ok(Vec::new());
+        }
+        if total == 1
+            && let Some(_turn) = self.turn_alone()
+        {
+            let vector = self.alone(&texts[0], &finish, cancel)?;
+            if let Some(progress) = progress {
+                progress(1, 1);
             }
-            Ok(())
-        };
-        let helpers = self.workers.min(batches.len()).saturating_sub(1);
-        std::thread::scope(|scope| {
-            let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
-            let own = work();
-            helpers.into_iter().fold(own, |result, helper| {
-                let panicked = || Err(Error::new(Code::Internal, "a worker panicked"));
-                let theirs = helper.join().unwrap_or_else(|_| panicked());
-                result.and(theirs)
+            return Ok(vec![vector]);
+        }
+        let state = State { vectors: vec![Vec::new(); total], done: 0, error: None };
+        let call = Arc::new(Call {
+            texts,
+            finish,
+            shared: Arc::downgrade(&self.shared),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        self.shared.admit(&call)?;
+        if let Some(token) = cancel {
+            token.watch(&call);
+        }
+        wait(&call, progress)
+    }
+
+    /// The right to run one text with all threads; only where nothing else runs or waits.
+    fn turn_alone(&self) -> Option<Turn<'_>> {
+        let mut queue = lock(&self.shared.queue);
+        let idle = queue.calls.is_empty() && !queue.wide && queue.running.iter().all(Vec::is_empty);
+        queue.wide |= idle;
+        // Lazily: a Turn that is dropped takes the lock that is held here.
+        idle.then(|| Turn(&self.shared))
+    }
+
+    fn alone(&self, ids: &[u32], finish: &Arc<Finish>, cancel: Option<&CancelToken>) -> Result<Vec<f32>> {
+        let mut session = lock(&self.wide);
+        let mut vector = Err(lost());
+        let run = || {
+            session.run(&[ids], |_, rows| {
+                vector = Ok(finish(rows));
+                Ok(())
             })
-        })?;
-        values.into_iter().map(|v| v.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or_else(lost)).collect()
+        };
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))?;
+        if cancel.is_some_and(CancelToken::is_cancelled) { Err(cancelled()) } else { vector }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.work.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker catches what its batches panic with; it has nothing else to say.
+            let _ = worker.join();
+        }
+    }
+}
+
+struct Turn<'a>(&'a Shared);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.queue).wide = false;
     }
 }
 
@@ -66,76 +255,184 @@ fn lost() -> Error {
     Error::new(Code::Internal, "the network gave no rows for a text")
 }
 
-/// Cuts texts, longest first, into batches of at most `budget` tokens (padding counted) or of one text.
-fn cut(texts: &[&[u32]], budget: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(texts[i].len()));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    for i in order {
-        match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * texts[batch[0]].len() <= budget => batch.push(i),
-            _ => batches.push(vec![i]),
+fn panicked() -> Error {
+    Error::new(Code::Internal, "a worker panicked; please report what the log says")
+}
+
+/// Waits until all texts are done or one has failed, and reports progress.
+fn wait(call: &Call, progress: Option<&Progress<'_>>) -> Result<Vec<Vec<f32>>> {
+    let total = call.texts.len();
+    let mut reported = 0;
+    let mut state = lock(&call.state);
+    loop {
+        if let Some(error) = &state.error {
+            return Err(error.clone());
+        }
+        if let Some(progress) = progress.filter(|_| state.done > reported) {
+            reported = state.done;
+            drop(state);
+            progress(reported, total);
+            state = lock(&call.state);
+            continue;
+        }
+        if state.done == total {
+            return Ok(std::mem::take(&mut state.vectors));
+        }
+        state = call.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+impl Shared {
+    fn admit(&self, call: &Arc<Call>) -> Result<()> {
+        let mut queue = lock(&self.queue);
+        let waiting = queue.texts;
+        if waiting > 0 && waiting + call.texts.len() > self.limit {
+            fail!(
+                Overloaded,
+                "{waiting} texts wait already, and with {} more there would be more than the {} that the queue takes; \
+                 try again later",
+                call.texts.len(),
+                self.limit
+            );
+        }
+        queue.texts += call.texts.len();
+        queue.calls.push_back(Waiting { call: Arc::clone(call), next: 0 });
+        drop(queue);
+        self.work.notify_all();
+        Ok(())
+    }
+
+    fn serve(&self, number: usize, mut session: Session) {
+        while let Some(batch) = self.take(number) {
+            self.run(&mut session, &batch);
+            lock(&self.queue).running[number].clear();
         }
     }
-    batches
-}
 
-/// Sessions that are lent out, one call at a time each.
-struct Pool {
-    sessions: Mutex<Vec<Session>>,
-    returned: Condvar,
-}
-
-impl Pool {
-    fn new(sessions: Vec<Session>) -> Self {
-        Self { sessions: Mutex::new(sessions), returned: Condvar::new() }
-    }
-
-    fn with<R>(&self, use_it: impl FnOnce(&mut Session) -> R) -> R {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = loop {
-            match sessions.pop() {
-                Some(session) => break session,
-                None => sessions = self.returned.wait(sessions).unwrap_or_else(PoisonError::into_inner),
+    /// The next batch of worker `number`; `None` when the scheduler closes.
+    fn take(&self, number: usize) -> Option<Vec<Place>> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
             }
-        };
-        drop(sessions);
-        let mut lent = Lent { pool: self, session: Some(session) };
-        match lent.session.as_mut() {
-            Some(session) => use_it(session),
-            None => unreachable!("the session was put in above"),
+            let batch = queue.batch(self.padded);
+            if !batch.is_empty() {
+                let mut calls: Vec<Arc<Call>> = Vec::new();
+                for (call, _) in &batch {
+                    if !calls.iter().any(|c| Arc::ptr_eq(c, call)) {
+                        calls.push(Arc::clone(call));
+                    }
+                }
+                queue.running[number] = calls;
+                return Some(batch);
+            }
+            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, session: &mut Session, batch: &[Place]) {
+        let Err(error) = run_batch(session, batch) else { return };
+        // One caller's text must not fail another's: where the batch was shared, each call runs by itself.
+        let shared = batch.iter().any(|(call, _)| !Arc::ptr_eq(call, &batch[0].0));
+        if !shared {
+            return batch[0].0.fail(error);
+        }
+        let mut rest = batch;
+        while let Some((call, _)) = rest.first() {
+            let (own, others) = rest.split_at(rest.iter().take_while(|(c, _)| Arc::ptr_eq(c, call)).count());
+            if !call.over()
+                && let Err(error) = run_batch(session, own)
+            {
+                call.fail(error);
+            }
+            rest = others;
+        }
+    }
+
+    /// Takes calls that have failed or been cancelled out of the queue, and ends the batches that are theirs alone.
+    fn drop_abandoned(&self) {
+        let mut queue = lock(&self.queue);
+        queue.purge();
+        for (calls, interrupt) in queue.running.iter().zip(&self.interrupts) {
+            if !calls.is_empty() && calls.iter().all(|call| call.over()) {
+                interrupt.now();
+            }
         }
     }
 }
 
-/// Gives the session back also when its user panics.
-struct Lent<'a> {
-    pool: &'a Pool,
-    session: Option<Session>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        let mut sessions = self.pool.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.extend(self.session.take());
-        self.pool.returned.notify_one();
+impl Queue {
+    /// Forgets the calls that are over, though some of their texts were not taken.
+    fn purge(&mut self) {
+        let texts = &mut self.texts;
+        self.calls.retain(|waiting| {
+            let over = waiting.call.over();
+            if over {
+                *texts -= waiting.call.texts.len() - waiting.next;
+            }
+            !over
+        });
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::cut;
-
-    #[test]
-    fn batches_hold_every_text_once_and_keep_the_budget() {
-        let texts: Vec<Vec<u32>> = (0..100).map(|i| vec![1; 1 + (i * 37) % 90]).collect();
-        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let batches = cut(&texts, 128);
-        let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
-        seen.sort_unstable();
-        assert_eq!(seen, (0..100).collect::<Vec<_>>());
-        for batch in &batches {
-            assert!(batch.len() == 1 || batch.len() * texts[batch[0]].len() <= 128);
+    /// Takes texts from the calls in turn until the budget is used; the texts of a call stay together.
+    fn batch(&mut self, padded: bool) -> Vec<Place> {
+        self.purge();
+        let mut batch: Vec<Place> = Vec::new();
+        let (mut used, mut longest) = (0, 0);
+        for _ in 0..self.calls.len() {
+            let Some(mut waiting) = self.calls.pop_front() else { break };
+            while let Some(text) = waiting.call.texts.get(waiting.next) {
+                let cost = match padded {
+                    true => (batch.len() + 1) * text.len().max(longest),
+                    false => used + text.len(),
+                };
+                if !batch.is_empty() && cost > BATCH_TOKENS {
+                    break;
+                }
+                used += text.len();
+                longest = longest.max(text.len());
+                batch.push((Arc::clone(&waiting.call), waiting.next));
+                waiting.next += 1;
+                self.texts -= 1;
+            }
+            if waiting.next < waiting.call.texts.len() {
+                // It has had its turn.
+                self.calls.push_back(waiting);
+                if used >= BATCH_TOKENS / 2 {
+                    break;
+                }
+            }
         }
+        batch
     }
+}
+
+fn run_batch(session: &mut Session, batch: &[Place]) -> Result<()> {
+    let ids: Vec<&[u32]> = batch.iter().map(|(call, text)| call.texts[*text].as_slice()).collect();
+    let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(batch.len());
+    let run = || {
+        session.run(&ids, |i, rows| {
+            vectors.push((batch[i].0.finish)(rows));
+            Ok(())
+        })
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))?;
+    if vectors.len() != batch.len() {
+        return Err(lost());
+    }
+    let mut vectors = vectors.into_iter();
+    let mut rest = batch;
+    while let Some((call, _)) = rest.first() {
+        let (own, others) = rest.split_at(rest.iter().take_while(|(c, _)| Arc::ptr_eq(c, call)).count());
+        let mut state = lock(&call.state);
+        for ((_, text), vector) in own.iter().zip(vectors.by_ref()) {
+            state.vectors[*text] = vector;
+            state.done += 1;
+        }
+        drop(state);
+        call.changed.notify_all();
+        rest = others;
+    }
+    Ok(())
 }

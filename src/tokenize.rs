@@ -45,6 +45,8 @@ pub struct Settings {
 pub struct Tokens {
     /// At least one, at most the limit.
     pub ids: Vec<u32>,
+    /// How many these are.
+    pub used: usize,
     /// How many there were before the text was cut.
     pub full: usize,
 }
@@ -100,7 +102,7 @@ impl Tokenizer {
         if ids.is_empty() {
             fail!(EmptyText, "the text has no tokens, and this model adds none, so there is nothing to embed");
         }
-        Ok(Tokens { ids, full })
+        Ok(Tokens { used: ids.len(), ids, full })
     }
 
     /// Tokens at the beginning of a text that are its prompt's: those of the prompt alone, less a special one at its

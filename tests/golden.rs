@@ -109,3 +109,26 @@ fn a_text_that_comes_twice_gets_the_same_vector_twice() {
 fn no_texts_give_no_vectors() {
     assert!(minilm().embed_batch(&[], &EmbedOptions::default()).unwrap().is_empty());
 }
+
+#[test]
+fn calls_of_many_threads_give_each_its_own_vectors() {
+    let model = minilm();
+    let cases = golden(&fixture("golden/golden.jsonl"));
+    let texts: Vec<&str> = cases.iter().map(|c| c.text.as_str()).collect();
+    let alone = model.embed_batch(&texts, &EmbedOptions::default()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (model, texts, alone) = (&model, &texts, &alone);
+            scope.spawn(move || {
+                for i in (thread..texts.len()).step_by(16) {
+                    let found = model.embed(texts[i], &EmbedOptions::default()).unwrap();
+                    assert!(cosine_distance(found.vector(), alone[i].vector()) < 1e-6, "{:?}", texts[i]);
+                }
+                let some = &texts[thread..thread + 5];
+                for (i, found) in model.embed_batch(some, &EmbedOptions::default()).unwrap().iter().enumerate() {
+                    assert!(cosine_distance(found.vector(), alone[thread + i].vector()) < 1e-6);
+                }
+            });
+        }
+    });
+}

@@ -19,9 +19,9 @@
 // The short names (Init, Embed, Put, Search, ...) take a context.Context first. The long ones (Initialize,
 // GenerateEmbedding, Save, SemanticSearch, ...) are the same calls with context.Background().
 //
-// A context is looked at before the native call and, where nothing was written, after it; the error of one that is
-// done matches both [ErrCancelled] and the context's own error. A call returns only when the library is done with the
-// caller's memory. A write that has begun is finished and reported.
+// A context that is done ends the embedding of texts at once: those that wait are dropped, and what runs is ended at the
+// next operation of the model. The error matches both [ErrCancelled] and the context's own error. For the store it is
+// looked at before the call; a write that has begun is finished and reported.
 //
 // # Errors
 //

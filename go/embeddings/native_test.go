@@ -390,3 +390,30 @@ func TestAFileThatIsNoDatabaseIsAnErrStore(t *testing.T) {
 		}
 	}
 }
+
+func TestACancelledContextEndsTheCallAtOnceAndTheModelGoesOn(t *testing.T) {
+	service := open(t, testenv.Model(t))
+	texts := make([]string, 4000)
+	for i := range texts {
+		texts[i] = fmt.Sprint(i, strings.Repeat(" the failing pump was repaired before the harvest", 4))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var cancelledAt time.Time
+	time.AfterFunc(300*time.Millisecond, func() {
+		cancelledAt = time.Now()
+		cancel()
+	})
+	_, err := service.EmbedBatch(ctx, texts)
+	if !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("a cancelled call gives %v", err)
+	}
+	if late := time.Since(cancelledAt); late > time.Second {
+		t.Errorf("the call returned %v after it was cancelled", late)
+	}
+	if _, err := service.Embed(t.Context(), "next"); err != nil {
+		t.Errorf("after a cancelled call: %v", err)
+	}
+	if took := time.Since(cancelledAt); took > 5*time.Second {
+		t.Errorf("the model was busy with a cancelled call for %v", took)
+	}
+}

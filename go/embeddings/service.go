@@ -165,12 +165,12 @@ func (s *ManagedEmbeddingService) EmbedBatch(ctx context.Context, texts []string
 		return nil, err
 	}
 	start := time.Now()
-	vectors, infos, err := model.Embed(texts)
-	if err != nil {
-		return nil, public(err)
-	}
+	vectors, infos, err := model.Embed(ctx, texts)
 	if err := cancelled(ctx); err != nil {
 		return nil, err
+	}
+	if err != nil {
+		return nil, public(err)
 	}
 	batch := &BatchEmbeddingResult{Results: make([]EmbeddingResult, len(texts)), InferenceTime: time.Since(start)}
 	dimensions := model.Info().Dimensions

@@ -1,13 +1,16 @@
 //! Models: open, ask, embed, free.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::types::read_options;
 use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str};
-use crate::embedder::{EmbedOptions, Embedder, Embedding, ModelOptions};
+use crate::embedder::{EmbedOptions, Embedder, Embedding, ModelOptions, Prompt};
 use crate::error::{Result, fail};
 use crate::model::Format;
+use crate::schedule::CancelToken;
+use crate::tokenize::Truncate;
 
 /// An open model. Opened once, used by any number of threads at once through `const` pointers, freed once when no
 /// call uses it any more.
@@ -16,6 +19,7 @@ pub struct qntx_embed_model {
     name: CString,
     fingerprint: CString,
     onnxruntime: CString,
+    default_prompt_name: Option<CString>,
 }
 
 /// Run what the directory has: weights where their architecture is known, otherwise an ONNX file.
@@ -35,10 +39,60 @@ pub struct qntx_embed_model_options {
     pub onnxruntime: qntx_embed_str,
     /// Tokens of a text that are used, special ones counted; 0 is what the directory says.
     pub max_tokens: usize,
-    /// Threads that compute, the caller's included; 0 is one for each processor.
+    /// Threads that compute; 0 is one for each processor.
     pub threads: usize,
+    /// Texts of other calls that may wait when a call joins them; past it the call is refused with
+    /// `QNTX_EMBED_STATUS_OVERLOADED`. 0 is 100,000. A call that comes alone may have any number.
+    pub queue: usize,
     /// One of `QNTX_EMBED_FORMAT_...`.
     pub format: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// The directory's default prompt, where it has one.
+pub const QNTX_EMBED_PROMPT_DEFAULT: u32 = 0;
+/// The directory's prompt that `prompt` names.
+pub const QNTX_EMBED_PROMPT_NAMED: u32 = 1;
+/// The words of `prompt`; empty is none.
+pub const QNTX_EMBED_PROMPT_TEXT: u32 = 2;
+
+/// Long texts are cut as the directory says, mostly at their end.
+pub const QNTX_EMBED_TRUNCATE_DEFAULT: u32 = 0;
+/// Their end is cut off.
+pub const QNTX_EMBED_TRUNCATE_RIGHT: u32 = 1;
+/// Their beginning is cut off.
+pub const QNTX_EMBED_TRUNCATE_LEFT: u32 = 2;
+/// They are refused with `QNTX_EMBED_STATUS_TOO_LONG`.
+pub const QNTX_EMBED_TRUNCATE_ERROR: u32 = 3;
+
+/// Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
+pub struct qntx_embed_cancel {
+    token: CancelToken,
+}
+
+/// How to embed. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+#[repr(C)]
+pub struct qntx_embed_embed_options {
+    /// `sizeof(qntx_embed_embed_options)`.
+    pub size: usize,
+    /// A name or words, as `prompt_kind` says: put before each text.
+    pub prompt: qntx_embed_str,
+    /// NULL, or what ends the call from another thread: it returns with `QNTX_EMBED_STATUS_CANCELLED` at once (a text that
+    /// came alone is finished first). Must live as long as the call.
+    pub cancel: *const qntx_embed_cancel,
+    /// NULL, or a function that is told how many texts of how many are done, on the thread that makes the call. A text
+    /// that comes twice counts once. It must not leave by an exception or longjmp.
+    pub progress: Option<unsafe extern "C" fn(context: *mut c_void, done: usize, total: usize)>,
+    /// Given to `progress`.
+    pub progress_context: *mut c_void,
+    /// Only so many leading floats of each vector, at unit length again where the model normalises (Matryoshka
+    /// models); 0 is the model's.
+    pub dimensions: usize,
+    /// One of `QNTX_EMBED_PROMPT_...`.
+    pub prompt_kind: u32,
+    /// One of `QNTX_EMBED_TRUNCATE_...`.
+    pub truncate: u32,
 }
 
 /// What an open model is. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
@@ -58,6 +112,14 @@ pub struct qntx_embed_model_info {
     pub dimensions: usize,
     /// Tokens of a text that are used, special ones counted; the rest is cut off.
     pub max_tokens: usize,
+    /// The most floats that `dimensions` of the embed options can ask for; mostly the same as `dimensions`.
+    pub full_dimensions: usize,
+    /// The prompt that is put before texts where the options do not say otherwise; NULL for none.
+    pub default_prompt_name: *const c_char,
+    /// 0 where the directory has no modules.json: hidden states are then pooled by their mean.
+    pub has_modules: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What was done with one text.
@@ -101,7 +163,9 @@ pub unsafe extern "C" fn qntx_embed_model_open(
         let info = embedder.info();
         let text = |s: &str| CString::new(s).unwrap_or_default();
         let (name, fingerprint, onnxruntime) = (text(&info.name), text(&info.fingerprint), text(&info.onnxruntime));
-        *out = Box::into_raw(Box::new(qntx_embed_model { embedder, name, fingerprint, onnxruntime }));
+        let default_prompt_name = info.default_prompt_name.as_deref().map(text);
+        let model = qntx_embed_model { embedder, name, fingerprint, onnxruntime, default_prompt_name };
+        *out = Box::into_raw(Box::new(model));
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -113,6 +177,9 @@ pub unsafe extern "C" fn qntx_embed_model_open(
 unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOptions> {
     // SAFETY: by this function's contract.
     let onnxruntime = unsafe { options.onnxruntime.text("options.onnxruntime") }?;
+    if options.reserved != 0 {
+        fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
+    }
     Ok(ModelOptions {
         onnxruntime: (!onnxruntime.is_empty()).then(|| PathBuf::from(onnxruntime)),
         format: match options.format {
@@ -123,6 +190,7 @@ unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOption
         },
         max_tokens: (options.max_tokens > 0).then_some(options.max_tokens),
         threads: options.threads,
+        queue: options.queue,
     })
 }
 
@@ -143,7 +211,8 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
         }
         // SAFETY: not NULL and aligned; by this function's contract it starts with its size.
         let size = unsafe { info.cast::<usize>().read() };
-        let oldest = std::mem::offset_of!(qntx_embed_model_info, max_tokens) + size_of::<usize>();
+        // Of version 0.1: the structure may grow, but this stays.
+        let oldest = std::mem::offset_of!(qntx_embed_model_info, reserved) + size_of::<u32>();
         if size < oldest || size > 4096 {
             fail!(InvalidArgument, "info.size is {size}; set it to sizeof(qntx_embed_model_info), {oldest} or more");
         }
@@ -155,6 +224,10 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
             onnxruntime: model.onnxruntime.as_ptr(),
             dimensions: facts.dimensions,
             max_tokens: facts.max_tokens,
+            full_dimensions: facts.full_dimensions,
+            default_prompt_name: model.default_prompt_name.as_ref().map_or(std::ptr::null(), |n| n.as_ptr()),
+            has_modules: facts.has_modules.into(),
+            reserved: 0,
         };
         let from = (&raw const filled).cast::<u8>();
         // SAFETY: both are at least `filled.size` bytes, and the caller's cannot overlap a local variable.
@@ -165,8 +238,8 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
     unsafe { boundary(error, body) }
 }
 
-/// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model; `info` may be NULL.
-/// Any number of threads at once. The empty text is a text.
+/// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model, or of the options;
+/// `options` and `info` may be NULL. Any number of threads at once. The empty text is a text.
 ///
 /// # Safety
 /// The pointers are valid as their types say; `error` is NULL or points to a place.
@@ -174,19 +247,20 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
 pub unsafe extern "C" fn qntx_embed_embed(
     model: Option<&qntx_embed_model>,
     text: qntx_embed_str,
+    options: *const qntx_embed_embed_options,
     vector: *mut f32,
     dimensions: usize,
     info: *mut qntx_embed_text_info,
     error: *mut *mut qntx_embed_error,
 ) -> qntx_embed_status {
     // SAFETY: one text is an array of one text; the rest by this function's contract.
-    unsafe { qntx_embed_embed_batch(model, &raw const text, 1, vector, dimensions, info, error) }
+    unsafe { qntx_embed_embed_batch(model, &raw const text, 1, options, vector, dimensions, info, error) }
 }
 
 /// Embeds `count` texts. Their vectors are laid end to end in `vectors`, in the texts' order; `vectors_len` is its
-/// room in floats and must be `count` times the model's dimensions. `infos` has room for `count` or is NULL. Texts
-/// are sorted by length, batched and spread over the model's threads inside; a text's vector does not depend on its
-/// neighbours. After a failure the buffers' contents are undefined. Any number of threads at once.
+/// room in floats and must be `count` times the model's dimensions, or those of the options. `infos` has room for
+/// `count` or is NULL; `options` may be NULL. The calls of all threads share one queue and its batches; a text's vector
+/// does not depend on its neighbours. After a failure the buffers are as they were. Any number of threads at once.
 ///
 /// # Safety
 /// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
@@ -195,6 +269,7 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
     model: Option<&qntx_embed_model>,
     texts: *const qntx_embed_str,
     count: usize,
+    options: *const qntx_embed_embed_options,
     vectors: *mut f32,
     vectors_len: usize,
     infos: *mut qntx_embed_text_info,
@@ -209,7 +284,17 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
             unsafe { text.text(&format!("text {i}")) }
         };
         let texts = texts.iter().enumerate().map(text).collect::<Result<Vec<&str>>>()?;
-        let dimensions = model.embedder.info().dimensions;
+        // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
+        let options = unsafe { read_options(options, "options") }?;
+        let progress = |done: usize, total: usize| {
+            if let Some(progress) = options.progress {
+                // SAFETY: the caller's own function and context, called on the caller's thread.
+                unsafe { progress(options.progress_context, done, total) };
+            }
+        };
+        // SAFETY: by this function's contract.
+        let options = unsafe { embed_options(&options, &progress) }?;
+        let dimensions = options.dimensions.unwrap_or(model.embedder.info().dimensions);
         if Some(vectors_len) != count.checked_mul(dimensions) {
             fail!(
                 Dimensions,
@@ -225,7 +310,7 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
             // SAFETY: by this function's contract.
             unsafe { buffer(infos, count, "infos") }?
         };
-        let embeddings = model.embedder.embed_batch(&texts, &EmbedOptions::default())?;
+        let embeddings = model.embedder.embed_batch(&texts, &options)?;
         for (to, embedding) in vectors.chunks_exact_mut(dimensions).zip(&embeddings) {
             to.copy_from_slice(embedding.vector());
         }
@@ -234,6 +319,79 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
+}
+
+/// # Safety
+/// The text and the token in `options` are valid, for as long as the result is used.
+unsafe fn embed_options<'a>(
+    options: &'a qntx_embed_embed_options,
+    progress: &'a dyn Fn(usize, usize),
+) -> Result<EmbedOptions<'a>> {
+    // SAFETY: by this function's contract.
+    let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, options.cancel.as_ref()) };
+    Ok(EmbedOptions {
+        prompt: match options.prompt_kind {
+            QNTX_EMBED_PROMPT_DEFAULT if prompt.is_empty() => Prompt::Default,
+            QNTX_EMBED_PROMPT_NAMED => Prompt::Named(prompt),
+            QNTX_EMBED_PROMPT_TEXT => Prompt::Text(prompt),
+            QNTX_EMBED_PROMPT_DEFAULT => fail!(
+                InvalidArgument,
+                "options.prompt is set, but options.prompt_kind is not: QNTX_EMBED_PROMPT_NAMED or ..._TEXT"
+            ),
+            other => fail!(InvalidArgument, "options.prompt_kind is {other}; expected one of QNTX_EMBED_PROMPT_..."),
+        },
+        truncate: match options.truncate {
+            QNTX_EMBED_TRUNCATE_DEFAULT => Truncate::Default,
+            QNTX_EMBED_TRUNCATE_RIGHT => Truncate::Right,
+            QNTX_EMBED_TRUNCATE_LEFT => Truncate::Left,
+            QNTX_EMBED_TRUNCATE_ERROR => Truncate::Error,
+            other => fail!(InvalidArgument, "options.truncate is {other}; expected one of QNTX_EMBED_TRUNCATE_..."),
+        },
+        dimensions: (options.dimensions > 0).then_some(options.dimensions),
+        cancel: cancel.map(|c| &c.token),
+        progress: options.progress.is_some().then_some(progress),
+    })
+}
+
+/// A token that nobody has cancelled yet. `*cancel` is the caller's to free with `qntx_embed_cancel_free`. Any thread.
+///
+/// # Safety
+/// `cancel` points to a place; `error` is NULL or points to one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_cancel_new(
+    cancel: *mut *mut qntx_embed_cancel,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        // SAFETY: by this function's contract.
+        let out = unsafe { out_pointer(cancel, "cancel") }?;
+        *out = Box::into_raw(Box::new(qntx_embed_cancel { token: CancelToken::new() }));
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// Ends all calls that have this token, and those that will get it. Does nothing the second time, or for NULL. Any
+/// thread, also while calls use it.
+#[unsafe(no_mangle)]
+pub extern "C" fn qntx_embed_cancel_now(cancel: Option<&qntx_embed_cancel>) {
+    if let Some(cancel) = cancel {
+        // Nothing in it panics; should it ever, there is nobody to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| cancel.token.cancel()));
+    }
+}
+
+/// Frees a token. NULL is fine.
+///
+/// # Safety
+/// `cancel` came from `qntx_embed_cancel_new`, was not freed before, and no call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_cancel_free(cancel: *mut qntx_embed_cancel) {
+    if !cancel.is_null() {
+        // SAFETY: by this function's contract it is a box that `qntx_embed_cancel_new` let go of.
+        drop(unsafe { Box::from_raw(cancel) });
+    }
 }
 
 /// Frees a model. NULL is fine.
@@ -246,6 +404,6 @@ pub unsafe extern "C" fn qntx_embed_model_free(model: *mut qntx_embed_model) {
         // SAFETY: by this function's contract it is a box that `qntx_embed_model_open` let go of.
         let model = unsafe { Box::from_raw(model) };
         // A panic of a destructor must not leave this function either; there is nobody to tell.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(model)));
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(model)));
     }
 }

@@ -5,6 +5,7 @@ mod operators;
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, Ix2, Ix3};
+use ort::session::RunOptions;
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorRef};
 
@@ -42,7 +43,18 @@ enum Source {
 /// One call at a time.
 pub struct Session {
     inner: ort::session::Session,
+    options: Arc<RunOptions>,
     kind: Kind,
+}
+
+/// Ends what a session runs, from another thread. The session can be used again afterwards.
+pub struct Interrupt(Arc<RunOptions>);
+
+impl Interrupt {
+    pub fn now(&self) {
+        // It can only fail for a null pointer; the batch would then run to its end, for nobody.
+        let _ = self.0.terminate();
+    }
 }
 
 enum Kind {
@@ -98,14 +110,14 @@ impl Factory {
                 }
                 let inner = builder.commit_from_memory(graph).map_err(failed)?;
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
-                Ok(Session { inner, kind })
+                Ok(Session { inner, options: Arc::new(RunOptions::new().map_err(failed)?), kind })
             }
             Source::Onnx { file, pad } => {
                 let inner = builder
                     .commit_from_memory(file)
                     .map_err(|e| Error::new(Code::ModelInvalid, format!("model.onnx cannot be loaded: {e}")))?;
                 let kind = onnx_kind(&inner, *pad)?;
-                Ok(Session { inner, kind })
+                Ok(Session { inner, options: Arc::new(RunOptions::new().map_err(failed)?), kind })
             }
         }
     }
@@ -144,8 +156,20 @@ fn onnx_kind(session: &ort::session::Session, pad: i64) -> Result<Kind> {
 }
 
 impl Session {
+    /// What ends a run of this session.
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt(Arc::clone(&self.options))
+    }
+
+    /// Whether texts of a batch are filled up to the longest.
+    pub fn padded(&self) -> bool {
+        matches!(self.kind, Kind::Onnx { .. })
+    }
+
     /// Runs a batch of texts (ids, none empty) and hands each text's rows to `each`, in their order.
     pub fn run(&mut self, texts: &[&[u32]], mut each: impl FnMut(usize, Rows<'_>) -> Result<()>) -> Result<()> {
+        // An interrupt that came between two runs was for the one before.
+        self.options.unterminate().map_err(failed)?;
         match &mut self.kind {
             Kind::Built { embeddings, embedded } => {
                 let tokens: usize = texts.iter().map(|t| t.len()).sum();
@@ -155,13 +179,11 @@ impl Session {
                 }
                 let lengths: Vec<i64> = texts.iter().map(|t| t.len() as i64).collect();
                 let dim = embeddings.dim();
-                let outputs = self
-                    .inner
-                    .run(ort::inputs![
-                        TensorRef::from_array_view(([tokens, dim], embedded.as_slice())).map_err(failed)?,
-                        TensorRef::from_array_view(([texts.len()], lengths.as_slice())).map_err(failed)?,
-                    ])
-                    .map_err(failed)?;
+                let inputs = ort::inputs![
+                    TensorRef::from_array_view(([tokens, dim], embedded.as_slice())).map_err(failed)?,
+                    TensorRef::from_array_view(([texts.len()], lengths.as_slice())).map_err(failed)?,
+                ];
+                let outputs = self.inner.run_with_options(inputs, &self.options).map_err(failed)?;
                 let hidden = outputs["last_hidden_state"].try_extract_array::<f32>().map_err(failed)?;
                 let hidden = hidden.into_dimensionality::<Ix2>().map_err(failed)?;
                 let mut from = 0;
@@ -191,7 +213,7 @@ impl Session {
                     let value = TensorRef::from_array_view(([texts.len(), width], data.as_slice())).map_err(failed)?;
                     values.push((outlet.name().to_owned(), value));
                 }
-                let outputs = self.inner.run(values).map_err(failed)?;
+                let outputs = self.inner.run_with_options(values, &self.options).map_err(failed)?;
                 let array = outputs[output.as_str()].try_extract_array::<f32>().map_err(failed)?;
                 if *pooled {
                     let rows = array.into_dimensionality::<Ix2>().map_err(failed)?;

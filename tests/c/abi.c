@@ -46,20 +46,36 @@ LAYOUT(qntx_embed_blob, 16);
 FIELD(qntx_embed_blob, data, 0);
 FIELD(qntx_embed_blob, len, 8);
 
-LAYOUT(qntx_embed_model_options, 48);
+LAYOUT(qntx_embed_model_options, 56);
 FIELD(qntx_embed_model_options, size, 0);
 FIELD(qntx_embed_model_options, onnxruntime, 8);
 FIELD(qntx_embed_model_options, max_tokens, 24);
 FIELD(qntx_embed_model_options, threads, 32);
-FIELD(qntx_embed_model_options, format, 40);
+FIELD(qntx_embed_model_options, queue, 40);
+FIELD(qntx_embed_model_options, format, 48);
+FIELD(qntx_embed_model_options, reserved, 52);
 
-LAYOUT(qntx_embed_model_info, 48);
+LAYOUT(qntx_embed_embed_options, 64);
+FIELD(qntx_embed_embed_options, size, 0);
+FIELD(qntx_embed_embed_options, prompt, 8);
+FIELD(qntx_embed_embed_options, cancel, 24);
+FIELD(qntx_embed_embed_options, progress, 32);
+FIELD(qntx_embed_embed_options, progress_context, 40);
+FIELD(qntx_embed_embed_options, dimensions, 48);
+FIELD(qntx_embed_embed_options, prompt_kind, 56);
+FIELD(qntx_embed_embed_options, truncate, 60);
+
+LAYOUT(qntx_embed_model_info, 72);
 FIELD(qntx_embed_model_info, size, 0);
 FIELD(qntx_embed_model_info, name, 8);
 FIELD(qntx_embed_model_info, fingerprint, 16);
 FIELD(qntx_embed_model_info, onnxruntime, 24);
 FIELD(qntx_embed_model_info, dimensions, 32);
 FIELD(qntx_embed_model_info, max_tokens, 40);
+FIELD(qntx_embed_model_info, full_dimensions, 48);
+FIELD(qntx_embed_model_info, default_prompt_name, 56);
+FIELD(qntx_embed_model_info, has_modules, 64);
+FIELD(qntx_embed_model_info, reserved, 68);
 
 LAYOUT(qntx_embed_text_info, 12);
 FIELD(qntx_embed_text_info, tokens, 0);

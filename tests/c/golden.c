@@ -251,7 +251,7 @@ static void check_alone(const qntx_embed_model *model, golden_file golden) {
   for (size_t i = 0; i < golden.count; i++) {
     const qntx_embed_str text = {golden.cases[i].text, golden.cases[i].text_len};
     qntx_embed_text_info info = {77, 77, 77};
-    WORKS(qntx_embed_embed, model, text, vector, dimensions, &info);
+    WORKS(qntx_embed_embed, model, text, NULL, vector, dimensions, &info);
     check_case(&golden.cases[i], vector, dimensions, info);
   }
   free(vector);
@@ -265,7 +265,7 @@ static void check_in_one_batch(const qntx_embed_model *model, golden_file golden
   qntx_embed_text_info *infos = malloc(golden.count * sizeof *infos);
   REQUIRE(vectors != NULL && texts != NULL && infos != NULL);
   for (size_t i = 0; i < golden.count; i++) texts[i] = (qntx_embed_str){golden.cases[i].text, golden.cases[i].text_len};
-  WORKS(qntx_embed_embed_batch, model, texts, golden.count, vectors, floats, infos);
+  WORKS(qntx_embed_embed_batch, model, texts, golden.count, NULL, vectors, floats, infos);
   for (size_t i = 0; i < golden.count; i++)
     check_case(&golden.cases[i], vectors + i * dimensions, dimensions, infos[i]);
   free(infos);

@@ -240,7 +240,7 @@ static inline float *embed(const qntx_embed_model *model, qntx_embed_str text) {
   const size_t dimensions = info_of(model).dimensions;
   float *vector = malloc(dimensions * sizeof *vector);
   REQUIRE(vector != NULL);
-  WORKS(qntx_embed_embed, model, text, vector, dimensions, NULL);
+  WORKS(qntx_embed_embed, model, text, NULL, vector, dimensions, NULL);
   return vector;
 }
 

@@ -189,9 +189,9 @@ static void texts_are_cut_to_the_tokens_of_the_options(void) {
   CHECK(info_of(model).max_tokens == 5);
   float vector[32];
   qntx_embed_text_info info;
-  WORKS(qntx_embed_embed, model, str("! ! !"), vector, 32, &info);
+  WORKS(qntx_embed_embed, model, str("! ! !"), NULL, vector, 32, &info);
   CHECK(info.tokens == 5 && info.full_tokens == 5 && info.truncated == 0);
-  WORKS(qntx_embed_embed, model, str("! ! ! !"), vector, 32, &info);
+  WORKS(qntx_embed_embed, model, str("! ! ! !"), NULL, vector, 32, &info);
   CHECK(info.tokens == 5 && info.full_tokens == 6 && info.truncated == 1);
   qntx_embed_model_free(model);
 }
@@ -219,13 +219,13 @@ static void a_vector_fills_its_buffer_and_no_more(void) {
   qntx_embed_model *model = open_model(TINY);
   float buffer[1 + 2 * 32 + 1];
   for (int i = 0; i < 66; i++) buffer[i] = 77;
-  WORKS(qntx_embed_embed, model, str("one"), buffer + 1, 32, NULL);
+  WORKS(qntx_embed_embed, model, str("one"), NULL, buffer + 1, 32, NULL);
   CHECK(buffer[0] == 77 && buffer[33] == 77);
   for (int i = 1; i <= 32; i++) CHECK(buffer[i] != 77 && isfinite(buffer[i]));
 
   const qntx_embed_str texts[] = {str("one"), str("two")};
   qntx_embed_text_info infos[] = {{77, 77, 77}, {77, 77, 77}, {77, 77, 77}};
-  WORKS(qntx_embed_embed_batch, model, texts, 2, buffer + 1, 64, infos);
+  WORKS(qntx_embed_embed_batch, model, texts, 2, NULL, buffer + 1, 64, infos);
   CHECK(buffer[0] == 77 && buffer[65] == 77);
   CHECK(infos[0].truncated == 0 && infos[1].truncated == 0 && infos[2].truncated == 77);
   qntx_embed_model_free(model);
@@ -238,11 +238,11 @@ static void a_buffer_of_another_length_is_refused(void) {
   const size_t wrong_for_one[] = {0, 1, 31, 33, 64, SIZE_MAX};
   const size_t wrong_for_two[] = {0, 2, 32, 63, 65, 96, SIZE_MAX};
   for (size_t i = 0; i < sizeof wrong_for_one / sizeof(size_t); i++)
-    REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "32", qntx_embed_embed, model, texts[0], buffer, wrong_for_one[i], NULL);
+    REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "32", qntx_embed_embed, model, texts[0], NULL, buffer, wrong_for_one[i], NULL);
   for (size_t i = 0; i < sizeof wrong_for_two / sizeof(size_t); i++)
-    REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "32", qntx_embed_embed_batch, model, texts, 2, buffer, wrong_for_two[i],
+    REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "32", qntx_embed_embed_batch, model, texts, 2, NULL, buffer, wrong_for_two[i],
             NULL);
-  REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "", qntx_embed_embed_batch, model, NULL, 0, buffer, 32, NULL);
+  REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "", qntx_embed_embed_batch, model, NULL, 0, NULL, buffer, 32, NULL);
   qntx_embed_model_free(model);
 }
 
@@ -250,8 +250,8 @@ static void no_texts_give_no_vectors(void) {
   qntx_embed_model *model = open_model(TINY);
   float buffer = 77;
   qntx_embed_text_info info = {77, 77, 77};
-  WORKS(qntx_embed_embed_batch, model, NULL, 0, NULL, 0, NULL);
-  WORKS(qntx_embed_embed_batch, model, (const qntx_embed_str[]){str("x")}, 0, &buffer, 0, &info);
+  WORKS(qntx_embed_embed_batch, model, NULL, 0, NULL, NULL, 0, NULL);
+  WORKS(qntx_embed_embed_batch, model, (const qntx_embed_str[]){str("x")}, 0, NULL, &buffer, 0, &info);
   CHECK(buffer == 77 && info.tokens == 77);
   qntx_embed_model_free(model);
 }
@@ -260,10 +260,10 @@ static void the_empty_text_is_a_text(void) {
   qntx_embed_model *model = open_model(TINY);
   float null[32], empty[32], other[32];
   qntx_embed_text_info info;
-  WORKS(qntx_embed_embed, model, ((qntx_embed_str){NULL, 0}), null, 32, &info);
+  WORKS(qntx_embed_embed, model, ((qntx_embed_str){NULL, 0}), NULL, null, 32, &info);
   CHECK(info.tokens == 2 && info.full_tokens == 2 && info.truncated == 0);
-  WORKS(qntx_embed_embed, model, str(""), empty, 32, NULL);
-  WORKS(qntx_embed_embed, model, str("x"), other, 32, NULL);
+  WORKS(qntx_embed_embed, model, str(""), NULL, empty, 32, NULL);
+  WORKS(qntx_embed_embed, model, str("x"), NULL, other, 32, NULL);
   CHECK(alike(null, empty, 32) && !alike(null, other, 32));
   qntx_embed_model_free(model);
 }
@@ -302,8 +302,8 @@ static void invalid_utf8_is_refused(void) {
   for (size_t i = 0; i < NOT_UTF8; i++) {
     const qntx_embed_str texts[] = {str("good"), not_utf8[i], str("good")};
     qntx_embed_model *other = UNTOUCHED;
-    REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "UTF-8", qntx_embed_embed, model, not_utf8[i], buffer, 32, NULL);
-    REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "text 1", qntx_embed_embed_batch, model, texts, 3, buffer, 96, NULL);
+    REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "UTF-8", qntx_embed_embed, model, not_utf8[i], NULL, buffer, 32, NULL);
+    REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "text 1", qntx_embed_embed_batch, model, texts, 3, NULL, buffer, 96, NULL);
     REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "directory", qntx_embed_model_open, not_utf8[i], NULL, &other);
     CHECK(other == NULL);
   }
@@ -325,14 +325,14 @@ static void null_is_refused_where_something_is_needed(void) {
   REFUSED(invalid, "model", qntx_embed_model_get_info, NULL, &info);
   REFUSED(invalid, "info", qntx_embed_model_get_info, model, NULL);
 
-  REFUSED(invalid, "model", qntx_embed_embed, NULL, texts[0], buffer, 32, NULL);
-  REFUSED(invalid, "text", qntx_embed_embed, model, null_text, buffer, 32, NULL);
-  REFUSED(invalid, "vector", qntx_embed_embed, model, texts[0], NULL, 32, NULL);
+  REFUSED(invalid, "model", qntx_embed_embed, NULL, texts[0], NULL, buffer, 32, NULL);
+  REFUSED(invalid, "text", qntx_embed_embed, model, null_text, NULL, buffer, 32, NULL);
+  REFUSED(invalid, "vector", qntx_embed_embed, model, texts[0], NULL, NULL, 32, NULL);
 
-  REFUSED(invalid, "model", qntx_embed_embed_batch, NULL, texts, 2, buffer, 64, NULL);
-  REFUSED(invalid, "texts", qntx_embed_embed_batch, model, NULL, 2, buffer, 64, NULL);
-  REFUSED(invalid, "text 1", qntx_embed_embed_batch, model, texts, 2, buffer, 64, NULL);
-  REFUSED(invalid, "vectors", qntx_embed_embed_batch, model, texts, 1, NULL, 32, NULL);
+  REFUSED(invalid, "model", qntx_embed_embed_batch, NULL, texts, 2, NULL, buffer, 64, NULL);
+  REFUSED(invalid, "texts", qntx_embed_embed_batch, model, NULL, 2, NULL, buffer, 64, NULL);
+  REFUSED(invalid, "text 1", qntx_embed_embed_batch, model, texts, 2, NULL, buffer, 64, NULL);
+  REFUSED(invalid, "vectors", qntx_embed_embed_batch, model, texts, 1, NULL, NULL, 32, NULL);
   qntx_embed_model_free(model);
 }
 
@@ -340,11 +340,11 @@ static void a_length_beyond_memory_is_refused(void) {
   qntx_embed_model *model = open_model(TINY);
   const qntx_embed_str text = str("x"), endless = {"x", SIZE_MAX};
   float buffer[32];
-  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "text", qntx_embed_embed, model, endless, buffer, 32, NULL);
-  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "texts", qntx_embed_embed_batch, model, &text, SIZE_MAX, buffer, 32,
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "text", qntx_embed_embed, model, endless, NULL, buffer, 32, NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "texts", qntx_embed_embed_batch, model, &text, SIZE_MAX, NULL, buffer, 32,
           NULL);
   // Times 16 bytes for each text it is 16, times 32 floats it is 32.
-  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "texts", qntx_embed_embed_batch, model, &text, SIZE_MAX / 16 + 2, buffer,
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "texts", qntx_embed_embed_batch, model, &text, SIZE_MAX / 16 + 2, NULL, buffer,
           32, NULL);
   qntx_embed_model_free(model);
 }
@@ -359,9 +359,9 @@ static void a_batch_keeps_the_order_of_its_texts(void) {
   // Long and short ones in turn, so that sorting by length moves all of them; some come twice, two are empty.
   for (size_t i = 0; i < sizeof long_text; i++) long_text[i] = "abcdefg "[i % 8];
   for (size_t i = 0; i < COUNT; i++) texts[i] = (qntx_embed_str){long_text, i % 20 * (i % 2 == 0 ? 8 : 1)};
-  WORKS(qntx_embed_embed_batch, model, texts, COUNT, vectors, COUNT * 32, infos);
+  WORKS(qntx_embed_embed_batch, model, texts, COUNT, NULL, vectors, COUNT * 32, infos);
   for (size_t i = 0; i < COUNT; i++) {
-    WORKS(qntx_embed_embed, model, texts[i], alone, 32, &info);
+    WORKS(qntx_embed_embed, model, texts[i], NULL, alone, 32, &info);
     CHECK_SAYS(alike(alone, vectors + i * 32, 32), "text %zu is not that of its place", i);
     CHECK(infos[i].tokens == info.tokens && infos[i].full_tokens == info.full_tokens &&
           infos[i].truncated == info.truncated);
@@ -384,10 +384,10 @@ static void nothing_that_is_passed_in_is_kept(void) {
 
   char text[] = "first";  // five letters, one word
   float first[32], second[32], wanted[32];
-  WORKS(qntx_embed_embed, model, str(text), first, 32, NULL);
+  WORKS(qntx_embed_embed, model, str(text), NULL, first, 32, NULL);
   memcpy(text, "a b c", 5);
-  WORKS(qntx_embed_embed, model, str(text), second, 32, NULL);
-  WORKS(qntx_embed_embed, model, str("a b c"), wanted, 32, NULL);
+  WORKS(qntx_embed_embed, model, str(text), NULL, second, 32, NULL);
+  WORKS(qntx_embed_embed, model, str("a b c"), NULL, wanted, 32, NULL);
   CHECK(!alike(first, second, 32) && alike(second, wanted, 32));
   CHECK(strcmp(info_of(model).name, "tiny-mean") == 0);
   qntx_embed_model_free(model);
@@ -515,7 +515,7 @@ static void a_failure_leaves_the_library_as_it_was(void) {
   qntx_embed_model *model = open_model(TINY);
   float *before = embed(model, str("before")), refused[32];
   check_open_refused("/does/not/exist", QNTX_EMBED_STATUS_MODEL_NOT_FOUND, "");
-  REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "", qntx_embed_embed, model, not_utf8[0], refused, 32, NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "", qntx_embed_embed, model, not_utf8[0], NULL, refused, 32, NULL);
   float *after = embed(model, str("before"));
   CHECK(alike(before, after, 32));
   free(after);
@@ -536,9 +536,9 @@ static void nothing_is_printed(void) {
   qntx_embed_error *error = NULL;
   float vector[32];
   const qntx_embed_status opened = qntx_embed_model_open(str(TINY), NULL, &model, NULL);
-  qntx_embed_embed(model, str("text"), vector, 32, NULL, NULL);
-  qntx_embed_embed(model, not_utf8[0], vector, 32, NULL, NULL);
-  qntx_embed_embed(model, str("text"), vector, 31, NULL, &error);
+  qntx_embed_embed(model, str("text"), NULL, vector, 32, NULL, NULL);
+  qntx_embed_embed(model, not_utf8[0], NULL, vector, 32, NULL, NULL);
+  qntx_embed_embed(model, str("text"), NULL, vector, 31, NULL, &error);
   qntx_embed_model_open(str("/does/not/exist"), NULL, &none, NULL);
   qntx_embed_store_open(str("/does/not/exist"), &store, NULL);
   qntx_embed_error_free(error);

@@ -39,7 +39,7 @@ static void make_texts(shared *all, const qntx_embed_model *model) {
   all->model = model;
   for (size_t i = 0; i < TEXTS; i++) {
     all->texts[i] = (qntx_embed_str){words, (i + 1) * 5};
-    WORKS(qntx_embed_embed, model, all->texts[i], all->wanted[i], 32, NULL);
+    WORKS(qntx_embed_embed, model, all->texts[i], NULL, all->wanted[i], 32, NULL);
   }
 }
 
@@ -99,7 +99,7 @@ static void check_texts(const shared *all, size_t first, size_t count) {
   float *vectors = malloc(count * 32 * sizeof *vectors);
   qntx_embed_text_info infos[TEXTS];
   REQUIRE(vectors != NULL);
-  WORKS(qntx_embed_embed_batch, all->model, all->texts + first, count, vectors, count * 32, infos);
+  WORKS(qntx_embed_embed_batch, all->model, all->texts + first, count, NULL, vectors, count * 32, infos);
   for (size_t i = 0; i < count; i++) {
     CHECK(cosine(vectors + i * 32, all->wanted[first + i], 32) > 0.999999);
     CHECK(infos[i].tokens == first + i + 3 && infos[i].truncated == 0);
@@ -244,7 +244,7 @@ static void *make_things(void *argument) {
   WORKS(qntx_embed_store_put, made->store, &record, 1, NULL);
   WORKS(qntx_embed_store_get, made->store, str("test"), str("a"), str("fingerprint"), &made->rows);
   WORKS(qntx_embed_blob_serialize, vector, 3, &made->blob);
-  qntx_embed_embed(made->model, not_utf8[0], NULL, 0, NULL, &made->error);
+  qntx_embed_embed(made->model, not_utf8[0], NULL, NULL, 0, NULL, &made->error);
   return NULL;
 }
 

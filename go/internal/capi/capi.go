@@ -10,6 +10,7 @@
 package capi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -148,7 +149,7 @@ var (
 
 	_ interface {
 		Info() ModelInfo
-		Embed(texts []string) ([]float32, []TextInfo, error)
+		Embed(ctx context.Context, texts []string) ([]float32, []TextInfo, error)
 		Close() error
 	} = (*Model)(nil)
 

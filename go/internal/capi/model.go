@@ -8,6 +8,7 @@ package capi
 import "C"
 
 import (
+	"context"
 	"runtime"
 	"unsafe"
 )
@@ -62,8 +63,15 @@ func OpenModel(directory string, options ModelOptions) (*Model, error) {
 // Info is what the model is, also after Close.
 func (m *Model) Info() ModelInfo { return m.info }
 
-// Embed is qntx_embed_embed_batch: one call for all texts. The vectors lie end to end in one slice.
-func (m *Model) Embed(texts []string) ([]float32, []TextInfo, error) {
+// Embed is qntx_embed_embed_batch: one call for all texts, ended when ctx is done. The vectors lie end to end in one
+// slice.
+func (m *Model) Embed(ctx context.Context, texts []string) ([]float32, []TextInfo, error) {
+	cancel, done, err := watch(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	options := C.qntx_embed_embed_options{size: C.sizeof_qntx_embed_embed_options, cancel: cancel}
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	lent := make([]C.qntx_embed_str, len(texts))
@@ -72,8 +80,8 @@ func (m *Model) Embed(texts []string) ([]float32, []TextInfo, error) {
 	}
 	vectors := make([]float32, len(texts)*m.info.Dimensions)
 	native := make([]C.qntx_embed_text_info, len(texts))
-	err := m.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)),
+	err = m.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
+		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)), &options,
 			floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(native), failed)
 	})
 	if err != nil {
@@ -88,4 +96,29 @@ func (m *Model) Embed(texts []string) ([]float32, []TextInfo, error) {
 		}
 	}
 	return vectors, infos, nil
+}
+
+// watch gives a token that ends calls when ctx is done (nil where it never is), and what frees it after the call.
+func watch(ctx context.Context) (*C.qntx_embed_cancel, func(), error) {
+	if ctx.Done() == nil {
+		return nil, func() {}, nil
+	}
+	var token *C.qntx_embed_cancel
+	err := call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
+		return C.qntx_embed_cancel_new(&token, failed)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	used := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		C.qntx_embed_cancel_now(token)
+		close(used)
+	})
+	return token, func() {
+		if !stop() {
+			<-used // it has started, and must not meet a freed token
+		}
+		C.qntx_embed_cancel_free(token)
+	}, nil
 }

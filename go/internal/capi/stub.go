@@ -2,6 +2,8 @@
 
 package capi
 
+import "context"
+
 // Version gives ErrNotCompiled.
 func Version() (string, error) { return "", ErrNotCompiled }
 
@@ -24,7 +26,9 @@ func OpenModel(string, ModelOptions) (*Model, error) { return nil, ErrNotCompile
 func (*Model) Info() ModelInfo { return ModelInfo{} }
 
 // Embed gives ErrNotCompiled.
-func (*Model) Embed([]string) ([]float32, []TextInfo, error) { return nil, nil, ErrNotCompiled }
+func (*Model) Embed(context.Context, []string) ([]float32, []TextInfo, error) {
+	return nil, nil, ErrNotCompiled
+}
 
 // Close does nothing.
 func (*Model) Close() error { return nil }

@@ -3,6 +3,7 @@
 package capi
 
 import (
+	"context"
 	"errors"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	if model != nil || store != nil {
 		t.Fatal("there is a model or a store without a library")
 	}
-	_, _, embed := model.Embed([]string{"x"})
+	_, _, embed := model.Embed(context.Background(), []string{"x"})
 	_, put := store.Put(nil)
 	_, get := store.Get("a", "b", "c")
 	_, deleted := store.Delete("a", "b")
