@@ -77,7 +77,7 @@ fn a_full_queue_refuses_and_takes_again() {
                 model.embed_batch(&strs(&texts), &EmbedOptions { cancel: Some(&cancel), ..EmbedOptions::default() });
         });
         std::thread::sleep(Duration::from_millis(300));
-        let refused = model.embed("one more", &EmbedOptions::default()).err().expect("the queue is full");
+        let refused = model.embed("one more", &EmbedOptions::default()).expect_err("refused");
         assert_eq!(refused.code(), Code::Overloaded);
         assert!(refused.message().contains("try again later"), "{refused}");
         cancel.cancel();
@@ -100,7 +100,7 @@ fn progress_ends_at_the_number_of_texts() {
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let model = Embedder::open(&fixture("tiny-prompts"), &options()).unwrap();
-    let refused = |options: EmbedOptions| model.embed("a text of several words", &options).err().expect("refused");
+    let refused = |options: EmbedOptions| model.embed("a text of several words", &options).expect_err("refused");
     let e = refused(EmbedOptions { prompt: Prompt::Named("nonsense"), ..EmbedOptions::default() });
     assert_eq!(e.code(), Code::InvalidArgument);
     assert!(e.message().contains("document, passage, query"), "{e}");
@@ -110,7 +110,7 @@ fn options_that_make_no_sense_are_refused() {
     }
     let long = "word ".repeat(100);
     let options = EmbedOptions { truncate: Truncate::Error, ..EmbedOptions::default() };
-    let e = model.embed(&long, &options).err().expect("refused");
+    let e = model.embed(&long, &options).expect_err("refused");
     assert_eq!(e.code(), Code::TooLong);
     assert!(e.message().contains("the model takes 48"), "{e}");
     let cut = model.embed_batch(&["x", &long], &EmbedOptions::default()).unwrap();
