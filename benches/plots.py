@@ -14,13 +14,14 @@ STYLE = """
   .ours { font-weight: 600 }
   .soft { fill: #59636e; font-size: 12px }
   .end { text-anchor: end }
+  .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
   .card { fill: #ffffff; stroke: #d1d9e0 }
   .bar { fill: #afb8c1 } .bar.ours { fill: #0969da } .bar.reference { fill: #6e7781 }
   .far { opacity: .38 }
   .line { stroke: #6e7781; stroke-width: 1; stroke-dasharray: 3 3 }
   .range { stroke: #1f2328; stroke-width: 1.2 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .soft { fill: #9198a1 }
+    text { fill: #e6edf3 } .soft { fill: #9198a1 } .value { stroke: #0d1117 }
     .card { fill: #0d1117; stroke: #3d444d }
     .bar { fill: #4d5763 } .bar.ours { fill: #4493f8 } .bar.reference { fill: #8b949e }
     .line { stroke: #8b949e } .range { stroke: #e6edf3 }
@@ -75,8 +76,10 @@ def throughput(s):
         def at(value):
             return left + (right - left) * value / most
 
-        top = drawing.y
         reference = s.tokens_per_s(report.REFERENCE, corpus)
+        if reference:  # before the numbers, which cover it
+            x, bottom = at(reference.median), drawing.y + (len(names) - 1) * ROW + BAR
+            drawing.line(x, drawing.y - 4, x, bottom + 4, "line")
         for name in names:
             rate, middle = s.tokens_per_s(name, corpus), drawing.y + BAR / 2
             drawing.text(left - 10, middle + 4.5, label(s, name), "end " + kind(name))
@@ -85,10 +88,8 @@ def throughput(s):
                 drawing.line(at(rate.least), middle, at(rate.most), middle, "range")
             ratio = s.to_reference(name, corpus)
             drawing.text(at(max(rate.most, rate.median)) + 8, middle + 4.5, "%s%s" % (
-                report.number(rate.median), "" if ratio is None else " · %.2f×" % ratio), kind(name))
+                report.number(rate.median), "" if ratio is None else " · %.2f×" % ratio), "value " + kind(name))
             drawing.y += ROW
-        if reference:
-            drawing.line(at(reference.median), top - 4, at(reference.median), drawing.y - ROW + BAR + 4, "line")
     return drawing.svg()
 
 

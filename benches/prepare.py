@@ -69,7 +69,7 @@ class Workbench:
                                     [VENV_PYTHON, HERE / "sentence_transformers_program.py"]))
         published = dict(BENCH_ONNX=str(WORK / "model-published"))
         for name, build, more in (
-                ("hugot", self._hugot, ("hugot, tokenizer.json as published", published)),
+                ("hugot", self._hugot, ("hugot, its defaults", published)),
                 ("fastembed", lambda: self._cargo("fastembed", "--locked"),
                  ("fastembed, its defaults", dict(BENCH_DEFAULTS="1")))):
             if name in without:

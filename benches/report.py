@@ -292,7 +292,8 @@ def method(s):
         "for each core; one caller has a session with all threads, many wait in one queue for those of one thread.",
         "sentence-transformers: batches of 32, on torch. hugot and fastembed: batches of 32, with ONNX Runtime, the same graph "
         "as the reference (pooling included), and a tokenizer.json that cuts at the model's limit; callers share one model, "
-        "fastembed's behind a lock because it wants exclusive use. “Texts sorted”: the caller gives them longest first.",
+        "fastembed's behind a lock because it wants exclusive use. “Texts sorted”: the caller gives them longest first. "
+        "“Its defaults”: hugot with the directory's own tokenizer.json, fastembed with batches of 256 and 512 tokens a text.",
     ]
     return "\n".join("- " + item for item in items)
 
