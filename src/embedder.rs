@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::blob;
 use crate::error::{Error, Result, fail};
 use crate::head;
-use crate::model::{Format, Model, Module, SentenceTransformers};
+use crate::model::{Format, Model, Module, Precision, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::{CancelToken, Progress, Scheduler};
 use crate::session::{Factory, Rows};
@@ -20,6 +20,8 @@ pub struct ModelOptions {
     pub onnxruntime: Option<PathBuf>,
     /// Which of the directory's networks to run.
     pub format: Format,
+    /// How the network computes.
+    pub precision: Precision,
     /// Tokens of a text that are used, special ones counted; `None` is what the directory says.
     pub max_tokens: Option<usize>,
     /// Threads that compute; 0 is one for each processor.
@@ -44,6 +46,8 @@ pub struct ModelInfo {
     pub full_dimensions: usize,
     /// Tokens of a text that are used, special ones counted; the rest is cut off.
     pub max_tokens: usize,
+    /// How the network computes.
+    pub precision: Precision,
     /// Version of the ONNX Runtime in use.
     pub onnxruntime: String,
     /// The directory's prompts by name.
@@ -125,7 +129,7 @@ impl Embedder {
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
         let runtime = runtime::load(options.onnxruntime.as_deref())?;
         let onnxruntime = runtime.version.clone();
-        let model = Model::read(directory, options.format, options.max_tokens)?;
+        let model = Model::read(directory, options.format, options.precision, options.max_tokens)?;
         let settings =
             Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let tokenizer = Tokenizer::new(model.tokenizer, settings)?;
@@ -145,7 +149,7 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        let factory = Factory::new(runtime, model.network)?;
+        let factory = Factory::new(runtime, model.network, threads)?;
         let mut wide = factory.session(threads)?;
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
@@ -184,6 +188,7 @@ impl Embedder {
                 dimensions,
                 full_dimensions,
                 max_tokens: model.max_tokens,
+                precision: options.precision,
                 onnxruntime,
                 prompts,
                 default_prompt_name,

@@ -29,7 +29,7 @@ mod tokenize;
 
 pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt};
 pub use error::{Code, Error, Result};
-pub use model::Format;
+pub use model::{Format, Precision};
 pub use schedule::CancelToken;
 pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};
 pub use tokenize::Truncate;

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod gelu;
 pub mod norm;
+pub mod quantised;
 mod transpose;
 
 use pulp::Simd;

@@ -6,6 +6,7 @@
 
 use prost::Message;
 
+use super::Precision;
 use super::architecture::{Activation, BUCKETS, Encoder, bucket};
 use super::onnx::{Attribute, FLOAT, Graph, INT64, Model, Node, OperatorSet, Tensor, ValueInfo};
 use super::weights::{self, Weights};
@@ -19,6 +20,8 @@ pub struct Network {
     /// The ONNX model; its initializers are named but not contained.
     pub graph: Vec<u8>,
     pub initializers: Vec<(String, weights::Tensor)>,
+    /// The matrices of the `QuantisedLinear` nodes, whose attribute `weights` is the place here.
+    pub quantised: Vec<weights::Tensor>,
     pub embeddings: Embeddings,
 }
 
@@ -51,7 +54,7 @@ impl Embeddings {
 }
 
 /// Reads the weights and draws the graph.
-pub fn build(encoder: Encoder, weights: &Weights) -> Result<Network> {
+pub fn build(encoder: Encoder, weights: &Weights, precision: Precision) -> Result<Network> {
     let Encoder { dim, layers, heads, inner, eps, names, .. } = encoder;
     let marker = "embeddings.word_embeddings.weight";
     let prefix = if weights.has(marker) { "" } else { names.prefix };
@@ -66,7 +69,8 @@ pub fn build(encoder: Encoder, weights: &Weights) -> Result<Network> {
     }
     let words = read(marker, &[encoder.vocabulary, dim])?.data;
 
-    let mut g = Drawing { nodes: Vec::new(), initializers: Vec::new(), read: &read };
+    let (nodes, initializers, quantised) = Default::default();
+    let mut g = Drawing { nodes, initializers, quantised, precision, read: &read };
     let relative = match encoder.relative {
         true => Some(g.relative_bias(heads, encoder.max_tokens())?),
         false => None,
@@ -84,7 +88,7 @@ pub fn build(encoder: Encoder, weights: &Weights) -> Result<Network> {
         let outer = g.linear(&active, &format!("{p}{}", names.outer), dim, inner)?;
         h = g.add_layer_norm(outer, &h, &format!("{p}{}", names.outer_norm), dim, eps)?;
     }
-    let Drawing { mut nodes, initializers, .. } = g;
+    let Drawing { mut nodes, initializers, quantised, .. } = g;
     nodes.push(Node {
         input: vec![h],
         output: vec!["last_hidden_state".into()],
@@ -112,12 +116,14 @@ pub fn build(encoder: Encoder, weights: &Weights) -> Result<Network> {
         }),
     };
     let graph = model.encode_to_vec();
-    Ok(Network { graph, initializers, embeddings: Embeddings { encoder, words, positions } })
+    Ok(Network { graph, initializers, quantised, embeddings: Embeddings { encoder, words, positions } })
 }
 
 struct Drawing<'a> {
     nodes: Vec<Node>,
     initializers: Vec<(String, weights::Tensor)>,
+    quantised: Vec<weights::Tensor>,
+    precision: Precision,
     read: &'a dyn Fn(&str, &[usize]) -> Result<weights::Tensor>,
 }
 
@@ -150,9 +156,20 @@ impl Drawing<'_> {
     }
 
     fn gemm(&mut self, x: &str, name: &str, w: weights::Tensor, b: weights::Tensor) -> (String, String) {
-        let w = self.initializer(format!("{name}.weight"), w);
         let b = self.initializer(format!("{name}.bias"), b);
-        (self.node("Gemm", "", &[x, &w], vec![Attribute::int("transB", 1)]), b)
+        let product = match self.precision {
+            Precision::Float32 => {
+                let w = self.initializer(format!("{name}.weight"), w);
+                self.node("Gemm", "", &[x, &w], vec![Attribute::int("transB", 1)])
+            }
+            Precision::Int8 => {
+                let (outputs, place) = (w.shape[0] as i64, self.quantised.len() as i64);
+                self.quantised.push(w);
+                let attributes = vec![Attribute::int("weights", place), Attribute::int("outputs", outputs)];
+                self.node("QuantisedLinear", DOMAIN, &[x], attributes)
+            }
+        };
+        (product, b)
     }
 
     /// Query, key and value in one multiplication: `[tokens, 3 * dim]`.

@@ -1,6 +1,7 @@
 //! Token ids to hidden states; the only folder that names `ort` for running models.
 
 mod operators;
+mod quantised;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use crate::error::{Code, Error, Result, fail};
+use crate::kernel::quantised::Weights;
 use crate::model::{Network, encoder};
 use crate::runtime::Runtime;
 
@@ -31,6 +33,7 @@ enum Source {
     Built {
         graph: Vec<u8>,
         initializers: Vec<(String, Arc<DynValue>)>,
+        quantised: Arc<[Weights]>,
         packed: PrepackedWeights,
         embeddings: Arc<encoder::Embeddings>,
     },
@@ -74,7 +77,8 @@ fn failed(e: impl std::fmt::Display) -> Error {
 }
 
 impl Factory {
-    pub fn new(runtime: Runtime, network: Network) -> Result<Self> {
+    /// `threads` is how many may work on it.
+    pub fn new(runtime: Runtime, network: Network, threads: usize) -> Result<Self> {
         let source = match network {
             Network::Onnx { file, pad } => Source::Onnx { file, pad },
             Network::Built(built) => {
@@ -86,6 +90,7 @@ impl Factory {
                 Source::Built {
                     graph: built.graph,
                     initializers,
+                    quantised: quantised::quantise(built.quantised, threads)?,
                     packed: PrepackedWeights::new(),
                     embeddings: Arc::new(built.embeddings),
                 }
@@ -99,14 +104,16 @@ impl Factory {
         let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
         let mut builder = configure(builder, threads).map_err(failed)?;
         match &self.source {
-            Source::Built { graph, initializers, packed, embeddings } => {
-                let domain = operators::domain().map_err(failed)?;
+            Source::Built { graph, initializers, quantised, packed, embeddings } => {
+                let domain = operators::domain(quantised, threads).map_err(failed)?;
                 #[allow(clippy::arc_with_non_send_sync, reason = "ort takes an Arc, and keeps it with the session")]
                 let domain = Arc::new(domain);
                 builder = builder.with_operators(domain).map_err(failed)?;
                 builder = builder.with_prepacked_weights(packed).map_err(failed)?;
                 for (name, value) in initializers {
+                    // The first gives the graph its data; the second lets ONNX Runtime share what it packs of it.
                     builder = builder.with_external_initializer(name, Arc::clone(value)).map_err(failed)?;
+                    builder = builder.with_initializer(name, Arc::clone(value)).map_err(failed)?;
                 }
                 let inner = builder.commit_from_memory(graph).map_err(failed)?;
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };

@@ -2,6 +2,7 @@
 //! `crate::kernel`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ort::operator::{
     BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
@@ -10,27 +11,30 @@ use ort::operator::{
 use ort::value::TensorElementType::{Float32, Int64};
 use ort::value::{Shape, SymbolicDimensions, ValueType};
 
+use super::quantised::QuantisedLinear;
+use crate::kernel::quantised::Weights;
 use crate::kernel::{attention, gelu, norm};
 use crate::model::encoder::DOMAIN;
 
-/// All of them.
-pub fn domain() -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)?.add(Attention)?.add(AddLayerNorm)?.add(Gelu)
+/// All of them, for a session of `threads` threads.
+pub fn domain(quantised: &Arc<[Weights]>, threads: usize) -> ort::Result<OperatorDomain> {
+    let domain = OperatorDomain::new(DOMAIN)?.add(Attention)?.add(AddLayerNorm)?.add(Gelu)?;
+    domain.add(QuantisedLinear { weights: Arc::clone(quantised), threads })
 }
 
 /// A panic must not unwind into ONNX Runtime.
-fn guarded<'a>(mut compute: impl FnMut(&ComputeContext) -> ort::Result<()> + Send + 'a) -> BoxedKernel<'a> {
+pub(super) fn guarded<'a>(mut compute: impl FnMut(&ComputeContext) -> ort::Result<()> + Send + 'a) -> BoxedKernel<'a> {
     Box::new(move |context: &ComputeContext| {
         catch_unwind(AssertUnwindSafe(|| compute(context)))
             .unwrap_or_else(|_| Err(ort::Error::new("an operator panicked")))
     })
 }
 
-fn missing() -> ort::Error {
+pub(super) fn missing() -> ort::Error {
     ort::Error::new("an operator lacks an input or its output")
 }
 
-fn wrong_shape() -> ort::Error {
+pub(super) fn wrong_shape() -> ort::Error {
     ort::Error::new("an operator got inputs whose shapes do not fit")
 }
 

@@ -53,7 +53,7 @@ FIELD(qntx_embed_model_options, max_tokens, 24);
 FIELD(qntx_embed_model_options, threads, 32);
 FIELD(qntx_embed_model_options, queue, 40);
 FIELD(qntx_embed_model_options, format, 48);
-FIELD(qntx_embed_model_options, reserved, 52);
+FIELD(qntx_embed_model_options, precision, 52);
 
 LAYOUT(qntx_embed_embed_options, 64);
 FIELD(qntx_embed_embed_options, size, 0);
@@ -75,7 +75,7 @@ FIELD(qntx_embed_model_info, max_tokens, 40);
 FIELD(qntx_embed_model_info, full_dimensions, 48);
 FIELD(qntx_embed_model_info, default_prompt_name, 56);
 FIELD(qntx_embed_model_info, has_modules, 64);
-FIELD(qntx_embed_model_info, reserved, 68);
+FIELD(qntx_embed_model_info, precision, 68);
 
 LAYOUT(qntx_embed_text_info, 12);
 FIELD(qntx_embed_text_info, tokens, 0);
