@@ -40,6 +40,41 @@ func WithThreads(n int) Option {
 	}
 }
 
+// WithQueue sets how many texts of other calls may wait when a call joins them; past it the call is an [ErrOverloaded]. The
+// default, 0, is 100,000. A call that comes alone may have any number.
+func WithQueue(texts int) Option {
+	return func(o *options) error {
+		if texts < 0 {
+			return invalid("WithQueue(%d): expected 0 (for 100,000) or more", texts)
+		}
+		o.Queue = texts
+		return nil
+	}
+}
+
+// WithCache keeps the vectors of texts that came before, in so many bytes at most: a text that comes again, with the same
+// options, is not computed again, and its vector is the same. The default, 0, is no cache. [ManagedEmbeddingService.CacheStats]
+// says what it does.
+func WithCache(bytes int) Option {
+	return func(o *options) error {
+		if bytes < 0 {
+			return invalid("WithCache(%d): expected 0 (none) or more bytes", bytes)
+		}
+		o.CacheBytes = bytes
+		return nil
+	}
+}
+
+// WithRequireManifest opens only a directory that is as its manifest says (see [WriteManifest]); all its files are compared
+// before any of them is parsed. A directory without a manifest is an ErrModelNotFound, one that differs an
+// ErrModelInvalid.
+func WithRequireManifest() Option {
+	return func(o *options) error {
+		o.RequireManifest = true
+		return nil
+	}
+}
+
 // WithMaxTokens sets how many tokens of a text are used, special ones counted; the rest is cut off. The default, 0, is
 // what the model directory says. Texts longer than that get other vectors than without this option, under the same
 // fingerprint: do not mix both in one store.

@@ -40,6 +40,13 @@ var _ = [1]struct{}{}[0|
 	C.QNTX_EMBED_FORMAT_AUTO^int(FormatAuto)|
 	C.QNTX_EMBED_FORMAT_SAFETENSORS^int(FormatSafetensors)|
 	C.QNTX_EMBED_FORMAT_ONNX^int(FormatONNX)|
+	C.QNTX_EMBED_PROMPT_DEFAULT^int(PromptDefault)|
+	C.QNTX_EMBED_PROMPT_NAMED^int(PromptNamed)|
+	C.QNTX_EMBED_PROMPT_TEXT^int(PromptText)|
+	C.QNTX_EMBED_TRUNCATE_DEFAULT^int(TruncateDefault)|
+	C.QNTX_EMBED_TRUNCATE_RIGHT^int(TruncateRight)|
+	C.QNTX_EMBED_TRUNCATE_LEFT^int(TruncateLeft)|
+	C.QNTX_EMBED_TRUNCATE_ERROR^int(TruncateError)|
 	C.QNTX_EMBED_OUTCOME_INSERTED^int(Inserted)|
 	C.QNTX_EMBED_OUTCOME_REPLACED^int(Replaced)|
 	C.QNTX_EMBED_OUTCOME_UNCHANGED^int(Unchanged)]
