@@ -66,8 +66,8 @@ func withModel(f *flags) {
 		f.open = append(f.open, embeddings.WithMaxTokens(n))
 		return err
 	})
-	f.set.Func("format", "`auto`, safetensors or onnx: which of the model's networks is run (default auto: the weights where their "+
-		"architecture is known, otherwise the ONNX file)", func(value string) error {
+	f.set.Func("format", "run this `FORMAT` of the model's network: safetensors, onnx, or auto, which is the weights where their "+
+		"architecture is known, otherwise the ONNX file (default auto)", func(value string) error {
 		format, known := map[string]embeddings.Format{
 			"auto": embeddings.FormatAuto, "safetensors": embeddings.FormatSafetensors, "onnx": embeddings.FormatONNX,
 		}[value]
@@ -95,8 +95,8 @@ func withEmbedding(f *flags) {
 		f.embed = append(f.embed, embeddings.WithDimensions(n))
 		return err
 	})
-	f.set.Func("truncate", "cut off the `right` or the left end of a text that is longer than the model takes, or fail: right, left, "+
-		"error (default: what the model says, mostly right)", func(value string) error {
+	f.set.Func("truncate", "cut off this `SIDE` of a text that is longer than the model takes, right or left, or fail with error "+
+		"(default: what the model says, mostly right)", func(value string) error {
 		truncate, err := wire.Truncate("--truncate", value)
 		f.embed = append(f.embed, embeddings.WithTruncate(truncate))
 		return err
