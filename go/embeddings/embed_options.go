@@ -1,6 +1,10 @@
 package embeddings
 
-import "github.com/teranos/libqntx_embed/go/internal/capi"
+import (
+	"fmt"
+
+	"github.com/teranos/libqntx_embed/go/internal/capi"
+)
 
 // EmbedOption changes one call of Embed or EmbedBatch.
 type EmbedOption func(*EmbedSettings) error
@@ -69,7 +73,7 @@ func WithPrompt(prompt string) EmbedOption {
 func WithDimensions(n int) EmbedOption {
 	return func(s *EmbedSettings) error {
 		if n < 0 {
-			return &Error{Code: Code(capi.Dimensions), Message: "WithDimensions: the number is negative; expected 0 (what the model says) or more"}
+			return &Error{Code(capi.Dimensions), fmt.Sprintf("WithDimensions(%d): expected 0 (what the model says) or more", n)}
 		}
 		s.Dimensions = n
 		return nil
