@@ -173,6 +173,16 @@ typedef struct qntx_embed_str {
   size_t len;
 } qntx_embed_str;
 
+// What a manifest says. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
+typedef struct qntx_embed_manifest_info {
+  // `sizeof(qntx_embed_manifest_info)`, set by the caller.
+  size_t size;
+  // Files that are listed.
+  size_t files;
+  // The fingerprint of the model, opened without options: NUL-terminated.
+  char fingerprint[65];
+} qntx_embed_manifest_info;
+
 // How to open a model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_model_options {
   // `sizeof(qntx_embed_model_options)`.
@@ -187,8 +197,15 @@ typedef struct qntx_embed_model_options {
   // Texts of other calls that may wait when a call joins them; past it the call is refused with
   // `QNTX_EMBED_STATUS_OVERLOADED`. 0 is 100,000. A call that comes alone may have any number.
   size_t queue;
+  // Bytes for the vectors of texts that came before: one that comes again, with the same options, is not computed
+  // again, and its vector is the same. 0 is no cache.
+  size_t cache_bytes;
   // One of `QNTX_EMBED_FORMAT_...`.
   uint32_t format;
+  // 1: a directory without a manifest is refused with `QNTX_EMBED_STATUS_MODEL_NOT_FOUND`, and one that is not as its
+  // manifest says with `QNTX_EMBED_STATUS_MODEL_INVALID`, before any file of it is parsed (see
+  // `qntx_embed_manifest_write`). 0: files are not compared with anything.
+  uint32_t require_manifest;
   // 0.
   uint32_t reserved;
 } qntx_embed_model_options;
@@ -217,6 +234,29 @@ typedef struct qntx_embed_model_info {
   // 0.
   uint32_t reserved;
 } qntx_embed_model_info;
+
+// What an open model has done so far. Set `size` before the call; a newer library fills only what an older caller's
+// `size` holds.
+typedef struct qntx_embed_model_stats {
+  // `sizeof(qntx_embed_model_stats)`, set by the caller.
+  size_t size;
+  // Texts that the cache had. One that comes twice in a call counts once.
+  uint64_t cache_hits;
+  // Texts that it did not have, and that were computed. 0 where the model has no cache.
+  uint64_t cache_misses;
+  // Vectors that it holds now.
+  uint64_t cache_entries;
+  // Bytes that they take, with their texts and what is needed to find them: `cache_bytes` of the options at most.
+  uint64_t cache_bytes;
+} qntx_embed_model_stats;
+
+// A prompt of a model's directory. Its texts live as long as the model.
+typedef struct qntx_embed_prompt {
+  // What `QNTX_EMBED_PROMPT_NAMED` calls it.
+  struct qntx_embed_str name;
+  // What it puts before a text; may be empty.
+  struct qntx_embed_str text;
+} qntx_embed_prompt;
 
 // How to embed. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_embed_options {
@@ -362,6 +402,21 @@ const char *qntx_embed_error_message(const struct qntx_embed_error *error);
 // Frees an error. NULL is fine.
 void qntx_embed_error_free(struct qntx_embed_error *error);
 
+// Writes `qntx-embed.sha256.json` into a model directory, in place of one that is there: the sizes and hashes of the files
+// that the model is read from, and of its ONNX file where there is one. A directory that could not be opened gets none.
+// `info` may be NULL. Needs no ONNX Runtime. Any thread.
+qntx_embed_status qntx_embed_manifest_write(struct qntx_embed_str directory,
+                                            struct qntx_embed_manifest_info *info,
+                                            struct qntx_embed_error **error);
+
+// Compares a model directory with its `qntx-embed.sha256.json`. Without one the status is
+// `QNTX_EMBED_STATUS_MODEL_NOT_FOUND`; where a file is missing, is another, or would be used and is not listed, it is
+// `QNTX_EMBED_STATUS_MODEL_INVALID`, and the message names all that are not as listed. `info` may be NULL. Needs no ONNX
+// Runtime. Any thread.
+qntx_embed_status qntx_embed_manifest_check(struct qntx_embed_str directory,
+                                            struct qntx_embed_manifest_info *info,
+                                            struct qntx_embed_error **error);
+
 // Opens a directory as sentence-transformers publishes it and runs it once to see that it works. `options` may be
 // NULL. `*model` is the caller's to free with `qntx_embed_model_free`; it is NULL after a failure. Takes some hundred
 // milliseconds and any thread.
@@ -374,6 +429,16 @@ qntx_embed_status qntx_embed_model_open(struct qntx_embed_str directory,
 qntx_embed_status qntx_embed_model_get_info(const struct qntx_embed_model *model,
                                             struct qntx_embed_model_info *info,
                                             struct qntx_embed_error **error);
+
+// Fills `*stats`, whose `size` the caller has set; `size` is then how much of it was filled. Cheap; any thread, also
+// while calls run.
+qntx_embed_status qntx_embed_model_get_stats(const struct qntx_embed_model *model,
+                                             struct qntx_embed_model_stats *stats,
+                                             struct qntx_embed_error **error);
+
+// The directory's prompts: an array of `*count`, ordered by name, that lives as long as the model; NULL for NULL. Every
+// model has "query" and "document", which are empty where the directory does not say. `count` may be NULL. Any thread.
+const struct qntx_embed_prompt *qntx_embed_model_prompts(const struct qntx_embed_model *model, size_t *count);
 
 // Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model, or of the options;
 // `options` and `info` may be NULL. Any number of threads at once. The empty text is a text.

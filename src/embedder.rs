@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::blob;
+use crate::cache::{Cache, CacheStats, Question};
 use crate::error::{Error, Result, fail};
 use crate::head;
 use crate::model::{Format, Model, Module, Precision, SentenceTransformers};
@@ -29,7 +30,16 @@ pub struct ModelOptions {
     /// Texts of other calls that may wait when a call joins them; past it the call is refused with
     /// [`Code::Overloaded`](crate::Code::Overloaded). 0 is 100,000. A call alone may have any number.
     pub queue: usize,
+    /// Bytes for the vectors of texts that came before: one that comes again, with the same options, is not computed
+    /// again. 0 is none.
+    pub cache_bytes: usize,
+    /// Opens only a directory that is as its manifest says (see [`manifest`](crate::manifest)).
+    pub require_manifest: bool,
 }
+
+/// What [`Embedder::embed_iter`] embeds with one call, at most.
+const ITER_TEXTS: usize = 256;
+const ITER_BYTES: usize = 1 << 20;
 
 const DEFAULT_QUEUE: usize = 100_000;
 
@@ -87,7 +97,7 @@ pub enum Prompt<'a> {
 }
 
 /// One text's result.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     vector: Vec<f32>,
     tokens: usize,
@@ -95,6 +105,11 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    #[cfg(test)]
+    pub(crate) fn for_tests(vector: Vec<f32>) -> Self {
+        Self { vector, tokens: 1, full_tokens: 1 }
+    }
+
     /// The vector, [`ModelInfo::dimensions`] long.
     pub fn vector(&self) -> &[f32] {
         &self.vector
@@ -122,6 +137,7 @@ pub struct Embedder {
     tokenizer: Tokenizer,
     scheduler: Scheduler,
     modules: Arc<[Module]>,
+    cache: Option<Cache>,
 }
 
 impl Embedder {
@@ -129,7 +145,8 @@ impl Embedder {
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
         let runtime = runtime::load(options.onnxruntime.as_deref())?;
         let onnxruntime = runtime.version.clone();
-        let model = Model::read(directory, options.format, options.precision, options.max_tokens)?;
+        let model =
+            Model::read(directory, options.format, options.precision, options.max_tokens, options.require_manifest)?;
         let settings =
             Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let tokenizer = Tokenizer::new(model.tokenizer, settings)?;
@@ -181,6 +198,7 @@ impl Embedder {
                 "config_sentence_transformers.json has a truncate_dim {n}, but the model gives {full_dimensions} dimensions"
             ),
         };
+        let cache = (options.cache_bytes > 0).then(|| Cache::new(options.cache_bytes)).transpose()?;
         Ok(Self {
             info: ModelInfo {
                 name: model.name,
@@ -197,12 +215,18 @@ impl Embedder {
             tokenizer,
             scheduler,
             modules: model.modules.into(),
+            cache,
         })
     }
 
     /// What this model is.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// What the cache has done so far. Cheap.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.as_ref().map_or_else(CacheStats::default, Cache::stats)
     }
 
     /// One text's embedding.
@@ -228,25 +252,30 @@ impl Embedder {
         }
 
         let mut place_of: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
-        let mut distinct: Vec<Tokens> = Vec::with_capacity(texts.len());
         let mut places = Vec::with_capacity(texts.len());
+        // What is known of each distinct text, and what is not.
+        let mut distinct: Vec<Option<Arc<Embedding>>> = Vec::with_capacity(texts.len());
+        let mut missing: Vec<(usize, Question<'_>, Tokens)> = Vec::new();
         for (i, &text) in texts.iter().enumerate() {
-            let place = match place_of.get(text) {
-                Some(&place) => place,
-                None => {
-                    let tokens = if prompt.is_empty() {
-                        self.tokenizer.encode(text, options.truncate)
-                    } else {
-                        self.tokenizer.encode(&format!("{prompt}{text}"), options.truncate)
-                    };
-                    distinct.push(tokens.map_err(|e| Error::new(e.code(), format!("text {i}: {e}")))?);
-                    place_of.insert(text, distinct.len() - 1);
-                    distinct.len() - 1
-                }
-            };
+            let place = *place_of.entry(text).or_insert(distinct.len());
             places.push(place);
+            if place < distinct.len() {
+                continue;
+            }
+            let question = Question { prompt, text, dimensions, truncate: options.truncate };
+            let known = self.cache.as_ref().and_then(|cache| cache.get(&question));
+            if known.is_none() {
+                let tokens = if prompt.is_empty() {
+                    self.tokenizer.encode(text, options.truncate)
+                } else {
+                    self.tokenizer.encode(&format!("{prompt}{text}"), options.truncate)
+                };
+                let tokens = tokens.map_err(|e| Error::new(e.code(), format!("text {i}: {e}")))?;
+                missing.push((place, question, tokens));
+            }
+            distinct.push(known);
         }
-        let ids = distinct.iter_mut().map(|t| std::mem::take(&mut t.ids)).collect();
+        let ids = missing.iter_mut().map(|(_, _, tokens)| std::mem::take(&mut tokens.ids)).collect();
         let modules = Arc::clone(&self.modules);
         let finish = move |rows: Rows<'_>| {
             let mut vector = head::apply(&modules, rows, prompt_tokens);
@@ -258,15 +287,63 @@ impl Embedder {
             }
             vector
         };
-        let vectors = self.scheduler.run(ids, Arc::new(finish), options.cancel, options.progress)?;
-        Ok(places
-            .into_iter()
-            .map(|place| Embedding {
-                vector: vectors[place].clone(),
-                tokens: distinct[place].used,
-                full_tokens: distinct[place].full,
-            })
-            .collect())
+        let (total, known) = (distinct.len(), distinct.len() - missing.len());
+        let all = options.progress.map(|progress| move |done: usize, _| progress(known + done, total));
+        if let Some(progress) = all.as_ref().filter(|_| known > 0) {
+            progress(0, total);
+        }
+        let progress = all.as_ref().map(|progress| progress as &Progress<'_>);
+        let vectors = self.scheduler.run(ids, Arc::new(finish), options.cancel, progress)?;
+        for ((place, question, Tokens { used, full, .. }), vector) in missing.into_iter().zip(vectors) {
+            let embedding = Arc::new(Embedding { vector, tokens: used, full_tokens: full });
+            if let Some(cache) = &self.cache {
+                cache.put(&question, Arc::clone(&embedding));
+            }
+            distinct[place] = Some(embedding);
+        }
+        let embedding = |place: usize| match &distinct[place] {
+            Some(embedding) => Ok(Embedding::clone(embedding)),
+            None => fail!(Internal, "a text has no vector"),
+        };
+        places.into_iter().map(embedding).collect()
+    }
+
+    /// The embeddings of any number of texts, in their order, in constant memory: they are taken and embedded in batches
+    /// of 256, or of a megabyte. An error is the last item. `options.progress` is told of each batch by itself.
+    pub fn embed_iter<T: AsRef<str>>(
+        &self,
+        texts: impl IntoIterator<Item = T>,
+        options: &EmbedOptions<'_>,
+    ) -> impl Iterator<Item = Result<Embedding>> {
+        let mut texts = texts.into_iter().fuse();
+        let mut ready = Vec::new().into_iter();
+        let (mut taken, mut failed) = (0, false);
+        std::iter::from_fn(move || {
+            if let Some(embedding) = ready.next() {
+                return Some(Ok(embedding));
+            }
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while !failed && batch.len() < ITER_TEXTS && bytes < ITER_BYTES {
+                let Some(text) = texts.next() else { break };
+                bytes += text.as_ref().len();
+                batch.push(text);
+            }
+            if batch.is_empty() {
+                return None;
+            }
+            let batch: Vec<&str> = batch.iter().map(AsRef::as_ref).collect();
+            match self.embed_batch(&batch, options) {
+                Ok(embeddings) => {
+                    taken += batch.len();
+                    ready = embeddings.into_iter();
+                    ready.next().map(Ok)
+                }
+                Err(e) => {
+                    failed = true;
+                    Some(Err(Error::new(e.code(), format!("of the texts from {taken} on: {e}"))))
+                }
+            }
+        })
     }
 
     fn prompt<'a>(&'a self, prompt: Prompt<'a>) -> Result<&'a str> {

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod blob;
+mod cache;
 mod embedder;
 mod error;
 pub mod ffi;
@@ -27,9 +28,10 @@ mod session;
 mod store;
 mod tokenize;
 
+pub use cache::CacheStats;
 pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt};
 pub use error::{Code, Error, Result};
-pub use model::{Format, Precision};
+pub use model::{Format, Precision, manifest};
 pub use schedule::CancelToken;
 pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};
 pub use tokenize::Truncate;

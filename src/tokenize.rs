@@ -18,7 +18,7 @@ pub struct Tokenizer {
 }
 
 /// Which end of a text goes where it has more tokens than the model takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Truncate {
     /// That which the directory says; mostly its end.
     #[default]

@@ -6,6 +6,10 @@
 //	defer service.Close()
 //	result, err := service.Embed(ctx, "how do I stop the pump")
 //
+// A call may say which prompt is put before its texts, how many dimensions it wants, and what becomes of long texts:
+// [WithPromptName], [WithPrompt], [WithDimensions], [WithTruncate], [WithProgress]. EmbedSeq embeds sequences that do not
+// fit memory.
+//
 // A [ManagedEmbeddingService] is a model: a directory as sentence-transformers publishes it. An [EmbeddingStore] is a
 // database file. [Ingest] leads from one to the other.
 //

@@ -1,9 +1,11 @@
 package embeddings_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log"
+	"os"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
@@ -29,7 +31,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	query, err := service.Embed(ctx, "how do I stop the pump")
+	query, err := service.Embed(ctx, "how do I stop the pump", embeddings.WithPromptName(embeddings.PromptQuery))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,4 +50,57 @@ func Example() {
 	for _, match := range matches {
 		fmt.Printf("%.2f %s\n", match.Similarity, match.Text)
 	}
+}
+
+// Lines of a file of any size, embedded as they are read.
+func ExampleManagedEmbeddingService_EmbedSeq() {
+	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer service.Close()
+	lines := bufio.NewScanner(os.Stdin)
+	texts := func(yield func(string) bool) {
+		for lines.Scan() && yield(lines.Text()) {
+		}
+	}
+	for result, err := range service.EmbedSeq(context.Background(), texts, embeddings.WithPromptName(embeddings.PromptDocument)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(result.Vector)
+	}
+	if err := lines.Err(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Items of any number, stored in batches: each is embedded and written as a whole.
+func ExampleIngest() {
+	ctx := context.Background()
+	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2", embeddings.WithRequireManifest())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer service.Close()
+	store, err := embeddings.OpenEmbeddingStore("lines.db")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+
+	var batch []embeddings.Item
+	flush := func() {
+		if _, err := embeddings.Ingest(ctx, service, store, batch); err != nil {
+			log.Fatal(err)
+		}
+		batch = batch[:0]
+	}
+	for lines, n := bufio.NewScanner(os.Stdin), 1; lines.Scan(); n++ {
+		batch = append(batch, embeddings.Item{SourceType: "line", SourceID: fmt.Sprint(n), Text: lines.Text()})
+		if len(batch) == 256 {
+			flush()
+		}
+	}
+	flush()
 }

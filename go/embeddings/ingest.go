@@ -17,6 +17,9 @@ type Item struct {
 // text by the same model is not embedded again. Of items with the same source the last stays, and the others count as
 // Unchanged.
 //
+// Texts are embedded with the prompt [PromptDocument], so a query for them should have [PromptQuery]: as encode_document
+// and encode_query of sentence-transformers do it.
+//
 // All items are in memory at once: cut a long stream into batches of some hundred.
 func Ingest(ctx context.Context, service EmbeddingService, store Store, items []Item) ([]Outcome, error) {
 	model, err := service.ModelInfo(ctx)
@@ -59,7 +62,7 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 		return outcomes, nil
 	}
 
-	batch, err := service.EmbedBatch(ctx, texts)
+	batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
 	if err != nil {
 		return nil, err
 	}

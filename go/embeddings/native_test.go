@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -83,6 +86,26 @@ func TestVectorsAreThoseOfSentenceTransformers(t *testing.T) {
 	}
 	if batch.TotalTokens != tokens {
 		t.Errorf("%d tokens in all; expected %d", batch.TotalTokens, tokens)
+	}
+}
+
+func TestInt8IsNearToTheGoldenVectors(t *testing.T) {
+	service := open(t, testenv.Model(t), embeddings.WithPrecision(embeddings.PrecisionInt8))
+	info, err := service.GetModelInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Precision != embeddings.PrecisionInt8 || info.Precision.String() != "int8" {
+		t.Errorf("%+v", info)
+	}
+	for _, g := range testenv.Golden(t) {
+		result, err := service.Embed(t.Context(), g.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cosine := testenv.Cosine(t, result.Vector, g.Vector); cosine < 0.998 {
+			t.Errorf("%.40q: cosine %v", g.Text, cosine)
+		}
 	}
 }
 
@@ -415,5 +438,321 @@ func TestACancelledContextEndsTheCallAtOnceAndTheModelGoesOn(t *testing.T) {
 	}
 	if took := time.Since(cancelledAt); took > 5*time.Second {
 		t.Errorf("the model was busy with a cancelled call for %v", took)
+	}
+}
+
+func TestPromptsAreThoseOfSentenceTransformers(t *testing.T) {
+	directory, golden := testenv.Prompts(t)
+	service := open(t, directory)
+	info, err := service.GetModelInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"document": "", "passage": "passage: ", "query": "query: "}
+	if !maps.Equal(info.Prompts, want) || info.DefaultPromptName != "passage" || !info.HasModules || info.FullDimensions != info.Dimensions {
+		t.Fatalf("%+v", info)
+	}
+	prompts := 0
+	for _, g := range golden {
+		ways := map[string][]embeddings.EmbedOption{"by default": nil}
+		if g.PromptName != "" {
+			prompts++
+			ways = map[string][]embeddings.EmbedOption{
+				"by name":  {embeddings.WithPromptName(g.PromptName)},
+				"by words": {embeddings.WithPrompt(want[g.PromptName])},
+				"by hand":  {embeddings.WithPrompt("")},
+			}
+		}
+		for how, options := range ways {
+			text := g.Text
+			if how == "by hand" {
+				text = want[g.PromptName] + text
+			}
+			result, err := service.Embed(t.Context(), text, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cosine := testenv.Cosine(t, result.Vector, g.Vector); cosine < 0.99999 {
+				t.Errorf("%.40q, prompt %q %s: cosine %v", g.Text, g.PromptName, how, cosine)
+			}
+		}
+	}
+	if prompts < 8 {
+		t.Errorf("%d golden texts with a prompt", prompts)
+	}
+	_, err = service.Embed(t.Context(), "x", embeddings.WithPromptName("nonsense"))
+	if !errors.Is(err, embeddings.ErrInvalidArgument) || !strings.Contains(err.Error(), "passage, query") {
+		t.Errorf("a prompt that is not there: %v", err)
+	}
+}
+
+func TestTheOptionsOfACallReachTheLibrary(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	whole, err := service.EmbedBatch(t.Context(), []string{"the cat", "a dog ran"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := service.EmbedBatch(t.Context(), []string{"the cat", "a dog ran"}, embeddings.WithDimensions(5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range some.Results {
+		if len(result.Vector) != 5 || testenv.Cosine(t, result.Vector, whole.Results[i].Vector[:5]) < 0.999999 {
+			t.Errorf("%v of %v", result.Vector, whole.Results[i].Vector)
+		}
+	}
+	for _, n := range []int{33, math.MaxInt} {
+		if _, err := service.Embed(t.Context(), "x", embeddings.WithDimensions(n)); !errors.Is(err, embeddings.ErrDimensions) {
+			t.Errorf("%d dimensions: %v", n, err)
+		}
+	}
+	long := strings.Repeat("word ", 100)
+	vectors := map[embeddings.Truncate][]float32{}
+	for _, truncate := range []embeddings.Truncate{embeddings.TruncateDefault, embeddings.TruncateRight, embeddings.TruncateLeft} {
+		result, err := service.Embed(t.Context(), "! ! ! "+long, embeddings.WithTruncate(truncate))
+		if err != nil || !result.Truncated {
+			t.Fatal(result, err)
+		}
+		vectors[truncate] = result.Vector
+	}
+	if !slices.Equal(vectors[embeddings.TruncateDefault], vectors[embeddings.TruncateRight]) ||
+		slices.Equal(vectors[embeddings.TruncateLeft], vectors[embeddings.TruncateRight]) {
+		t.Error("the sides of truncation are wrong")
+	}
+	if _, err := service.Embed(t.Context(), long, embeddings.WithTruncate(embeddings.TruncateError)); !errors.Is(err, embeddings.ErrTooLong) {
+		t.Errorf("too long: %v", err)
+	}
+}
+
+func TestProgressRunsOnTheCallersGoroutineUpToTheNumberOfTexts(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	texts := make([]string, 3000)
+	for i := range texts {
+		texts[i] = fmt.Sprint(strings.Repeat("! ", i%40), i)
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			last, calls := 0, 0 // not guarded: the race detector tells of another thread
+			_, err := service.EmbedBatch(t.Context(), texts, embeddings.WithProgress(func(done, total int) {
+				if done <= last || done > total || total != len(texts) {
+					t.Errorf("%d of %d after %d", done, total, last)
+				}
+				last, calls = done, calls+1
+				runtime.GC()
+			}))
+			if err != nil || last != len(texts) || calls < 2 {
+				t.Errorf("%d calls, the last with %d, error %v", calls, last, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestAPanicOfProgressEndsTheCallAndGoesOnAfterIt(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	for _, texts := range [][]string{{"alone"}, make([]string, 2000)} {
+		for i := range texts {
+			texts[i] = fmt.Sprint("text ", i)
+		}
+		calls := 0
+		func() {
+			defer func() {
+				if got := recover(); got != "enough" || calls != 1 {
+					t.Errorf("recovered %v after %d calls", got, calls)
+				}
+			}()
+			service.EmbedBatch(t.Context(), texts, embeddings.WithProgress(func(int, int) {
+				calls++
+				panic("enough")
+			}))
+		}()
+		if _, err := service.EmbedBatch(t.Context(), texts); err != nil {
+			t.Errorf("after a panic: %v", err)
+		}
+	}
+}
+
+func TestASequenceOfAnyLengthIsEmbeddedInOrder(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	text := func(i int) string { return strings.Repeat("! ", i%37) + "!" }
+	for _, n := range []int{0, 1, 255, 256, 257, 1000} {
+		ahead, given := 0, 0
+		texts := func(yield func(string) bool) {
+			for i := range n {
+				if ahead = max(ahead, i+1-given); !yield(text(i)) {
+					t.Error("was stopped")
+					return
+				}
+			}
+		}
+		var first [37][]float32
+		for result, err := range service.EmbedSeq(t.Context(), texts) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if given < 37 {
+				first[given] = result.Vector
+			}
+			if !slices.Equal(result.Vector, first[given%37]) || result.FullTokens != given%37+3 {
+				t.Fatalf("text %d has the vector of another, or %d tokens", given, result.FullTokens)
+			}
+			given++
+		}
+		if given != n || ahead > 2*256 {
+			t.Errorf("%d of %d were given, and %d were read ahead", given, n, ahead)
+		}
+	}
+}
+
+func TestASequenceEndsWhereItIsLeftOrFails(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	var read int
+	forever := func(yield func(string) bool) {
+		for read = 1; yield(fmt.Sprint(read)); read++ {
+		}
+	}
+	given := 0
+	for _, err := range service.EmbedSeq(t.Context(), forever) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if given++; given == 300 {
+			break
+		}
+	}
+	if given != 300 || read > 3*256 {
+		t.Errorf("%d were given, %d read", given, read)
+	}
+
+	bad := func(yield func(string) bool) {
+		for i := 0; yield(map[bool]string{true: "bad \xff", false: "good"}[i == 600]); i++ {
+		}
+	}
+	given, failed := 0, error(nil)
+	for _, err := range service.EmbedSeq(t.Context(), bad) {
+		if failed != nil {
+			t.Fatal("an error was not the last that was given")
+		}
+		if failed = err; err == nil {
+			given++
+		}
+	}
+	if !errors.Is(failed, embeddings.ErrInvalidUTF8) || !strings.Contains(failed.Error(), "from 512 on: text 88") || given != 512 {
+		t.Errorf("%d were given, then %v", given, failed)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	given, failed = 0, nil
+	for _, err := range service.EmbedSeq(ctx, forever) {
+		if given++; given == 10 {
+			cancel()
+		}
+		failed = err
+	}
+	cancel()
+	if !errors.Is(failed, embeddings.ErrCancelled) || !errors.Is(failed, context.Canceled) {
+		t.Errorf("a cancelled sequence ends with %v", failed)
+	}
+	for _, err := range service.EmbedSeq(t.Context(), forever, embeddings.WithProgress(func(int, int) {})) {
+		if !errors.Is(err, embeddings.ErrInvalidArgument) {
+			t.Errorf("with progress: %v", err)
+		}
+	}
+}
+
+func TestACacheGivesTheSameVectorsAndCounts(t *testing.T) {
+	cached, plain := open(t, testenv.TinyModel(t), embeddings.WithCache(1<<20)), open(t, testenv.TinyModel(t))
+	texts := []string{"the cat", "a dog ran", "the cat"}
+	want, err := plain.GenerateBatchEmbeddings(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got, err := cached.GenerateBatchEmbeddings(texts)
+		if err != nil || got.TotalTokens != want.TotalTokens {
+			t.Fatal(got, err)
+		}
+		for i := range texts {
+			if !slices.Equal(got.Results[i].Vector, want.Results[i].Vector) || got.Results[i].FullTokens != want.Results[i].FullTokens {
+				t.Errorf("%q has another vector", texts[i])
+			}
+		}
+	}
+	stats, err := cached.CacheStats(t.Context())
+	if err != nil || stats.Hits != 4 || stats.Misses != 2 || stats.Entries != 2 || stats.Bytes < 2*32*4 || stats.Bytes > 1<<20 {
+		t.Errorf("%+v, error %v", stats, err)
+	}
+	if stats, err := plain.CacheStats(t.Context()); err != nil || *stats != (embeddings.CacheStats{}) {
+		t.Errorf("without a cache: %+v, error %v", stats, err)
+	}
+	cached.Close()
+	if _, err := cached.CacheStats(t.Context()); !errors.Is(err, embeddings.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestTheQueueOfTheOptionsIsTheLibrarys(t *testing.T) {
+	service := open(t, testenv.TinyModel(t), embeddings.WithQueue(1), embeddings.WithThreads(1))
+	texts := make([]string, 20_000)
+	for i := range texts {
+		texts[i] = fmt.Sprint(strings.Repeat("! ", 30), i)
+	}
+	running := make(chan struct{})
+	var once sync.Once
+	var group sync.WaitGroup
+	group.Go(func() {
+		// A call that comes alone may have any number.
+		_, err := service.EmbedBatch(t.Context(), texts, embeddings.WithProgress(func(int, int) { once.Do(func() { close(running) }) }))
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-running
+	if _, err := service.EmbedBatch(t.Context(), []string{"a", "b"}); !errors.Is(err, embeddings.ErrOverloaded) {
+		t.Errorf("a call that does not fit into the queue: %v", err)
+	}
+	group.Wait()
+}
+
+func TestOnlyAModelThatIsAsItsManifestSaysIsOpened(t *testing.T) {
+	directory := testenv.CopyModel(t, testenv.TinyModel(t))
+	checked := func() error {
+		service, err := embeddings.NewManagedEmbeddingService(directory, embeddings.WithRequireManifest(),
+			embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer service.Close()
+		return service.Initialize()
+	}
+	_, err := embeddings.CheckManifest(directory)
+	for _, err := range []error{err, checked()} {
+		if !errors.Is(err, embeddings.ErrModelNotFound) || !strings.Contains(err.Error(), "qntx-embed.sha256.json") {
+			t.Errorf("without a manifest: %v", err)
+		}
+	}
+	written, err := embeddings.WriteManifest(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := open(t, directory).GetModelInfo()
+	if err != nil || written.Files < 5 || written.Fingerprint != info.Fingerprint {
+		t.Errorf("%+v, the model is %+v, error %v", written, info, err)
+	}
+	if again, err := embeddings.CheckManifest(directory); err != nil || *again != *written {
+		t.Errorf("%+v, written %+v, error %v", again, written, err)
+	}
+	if err := checked(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(directory, "tokenizer.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = embeddings.CheckManifest(directory)
+	for _, err := range []error{err, checked()} {
+		if !errors.Is(err, embeddings.ErrModelInvalid) || !strings.Contains(err.Error(), "tokenizer.json has 2 bytes") {
+			t.Errorf("with another tokenizer.json: %v", err)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package embeddings
 
-import "github.com/teranos/libqntx_embed/go/internal/capi"
+import (
+	"fmt"
+
+	"github.com/teranos/libqntx_embed/go/internal/capi"
+)
 
 // Format says which of a model directory's networks to run.
 type Format int
@@ -13,6 +17,27 @@ const (
 	// FormatONNX runs onnx/model.onnx or model.onnx, or fails.
 	FormatONNX = Format(capi.FormatONNX)
 )
+
+// Precision says how a network computes.
+type Precision int
+
+const (
+	// PrecisionFP32 computes in 32-bit floats, as the reference does. It is the default.
+	PrecisionFP32 = Precision(capi.PrecisionFP32)
+	// PrecisionInt8 computes the linear layers in 8 bits.
+	PrecisionInt8 = Precision(capi.PrecisionInt8)
+)
+
+// String is the precision in a word, as the flag --precision takes it.
+func (p Precision) String() string {
+	switch p {
+	case PrecisionFP32:
+		return "fp32"
+	case PrecisionInt8:
+		return "int8"
+	}
+	return fmt.Sprintf("Precision(%d)", int(p))
+}
 
 // Option changes how [NewManagedEmbeddingService] opens a model.
 type Option func(*options) error
@@ -40,6 +65,41 @@ func WithThreads(n int) Option {
 	}
 }
 
+// WithQueue sets how many texts of other calls may wait when a call joins them; past it the call is an [ErrOverloaded]. The
+// default, 0, is 100,000. A call that comes alone may have any number.
+func WithQueue(texts int) Option {
+	return func(o *options) error {
+		if texts < 0 {
+			return invalid("WithQueue(%d): expected 0 (for 100,000) or more", texts)
+		}
+		o.Queue = texts
+		return nil
+	}
+}
+
+// WithCache keeps the vectors of texts that came before, in so many bytes at most: a text that comes again, with the same
+// options, is not computed again, and its vector is the same. The default, 0, is no cache. [ManagedEmbeddingService.CacheStats]
+// says what it does.
+func WithCache(bytes int) Option {
+	return func(o *options) error {
+		if bytes < 0 {
+			return invalid("WithCache(%d): expected 0 (none) or more bytes", bytes)
+		}
+		o.CacheBytes = bytes
+		return nil
+	}
+}
+
+// WithRequireManifest opens only a directory that is as its manifest says (see [WriteManifest]); all its files are compared
+// before any of them is parsed. A directory without a manifest is an ErrModelNotFound, one that differs an
+// ErrModelInvalid.
+func WithRequireManifest() Option {
+	return func(o *options) error {
+		o.RequireManifest = true
+		return nil
+	}
+}
+
 // WithMaxTokens sets how many tokens of a text are used, special ones counted; the rest is cut off. The default, 0, is
 // what the model directory says. Texts longer than that get other vectors than without this option, under the same
 // fingerprint: do not mix both in one store.
@@ -60,6 +120,19 @@ func WithFormat(format Format) Option {
 			return invalid("WithFormat(%d): expected FormatAuto, FormatSafetensors or FormatONNX", format)
 		}
 		o.Format = capi.Format(format)
+		return nil
+	}
+}
+
+// WithPrecision sets how the network computes. [PrecisionInt8] is faster (docs/performance.md has the figures) and takes less
+// memory; its vectors have a mean cosine of 0.9995 to those of [PrecisionFP32], the default, the same fingerprint, and can be
+// compared with them. It is for networks from weights: an ONNX file is an ErrModelUnsupported.
+func WithPrecision(precision Precision) Option {
+	return func(o *options) error {
+		if precision < PrecisionFP32 || precision > PrecisionInt8 {
+			return invalid("WithPrecision(%d): expected PrecisionFP32 or PrecisionInt8", precision)
+		}
+		o.Precision = capi.Precision(precision)
 		return nil
 	}
 }

@@ -2,6 +2,7 @@ package embeddings
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -16,9 +17,9 @@ type EmbeddingService interface {
 	// ModelInfo is what the model is.
 	ModelInfo(ctx context.Context) (*ModelInfo, error)
 	// Embed gives one text's vector.
-	Embed(ctx context.Context, text string) (*EmbeddingResult, error)
-	// EmbedBatch gives the vectors of many texts, in their order: all, or an error.
-	EmbedBatch(ctx context.Context, texts []string) (*BatchEmbeddingResult, error)
+	Embed(ctx context.Context, text string, opts ...EmbedOption) (*EmbeddingResult, error)
+	// EmbedBatch gives the vectors of many texts, in their order: all, or an error. [NewEmbedSettings] reads the options.
+	EmbedBatch(ctx context.Context, texts []string, opts ...EmbedOption) (*BatchEmbeddingResult, error)
 	// Close frees the model. It waits for running calls and may be called again.
 	Close() error
 }
@@ -32,17 +33,27 @@ type ModelInfo struct {
 	// Fingerprint is a SHA-256 in hex over all files of the directory that are used. Only vectors of equal
 	// fingerprints can be compared.
 	Fingerprint string
-	// Dimensions is the length of a vector.
+	// Dimensions is the length of a vector where [WithDimensions] does not say otherwise.
 	Dimensions int
+	// FullDimensions is the most that WithDimensions can ask for; mostly the same.
+	FullDimensions int
 	// MaxTokens is how many tokens of a text are used, special ones counted.
 	MaxTokens int
+	// Prompts are the directory's, by name; [PromptQuery] and [PromptDocument] are always there.
+	Prompts map[string]string
+	// DefaultPromptName is the one that is put before texts where no option says otherwise; empty for none.
+	DefaultPromptName string
+	// HasModules says that the directory has a modules.json; without one, hidden states are pooled by their mean.
+	HasModules bool
+	// Precision is how the network computes.
+	Precision Precision
 	// ONNXRuntime is the version of the ONNX Runtime in use.
 	ONNXRuntime string
 }
 
 // EmbeddingResult is one text's vector.
 type EmbeddingResult struct {
-	// Vector has [ModelInfo.Dimensions] components, and unit length where the model says so (most do). The vectors of
+	// Vector has [ModelInfo.Dimensions] components (or those of [WithDimensions]), and unit length where the model says so (most do). The vectors of
 	// a batch share their memory: one that is kept keeps all.
 	Vector []float32
 	// Tokens is how many tokens were used, special ones counted.
@@ -130,11 +141,16 @@ func (s *ManagedEmbeddingService) ModelInfo(ctx context.Context) (*ModelInfo, er
 	}
 	info := model.Info()
 	return &ModelInfo{
-		Name:        info.Name,
-		Fingerprint: info.Fingerprint,
-		Dimensions:  info.Dimensions,
-		MaxTokens:   info.MaxTokens,
-		ONNXRuntime: info.ONNXRuntime,
+		Name:              info.Name,
+		Fingerprint:       info.Fingerprint,
+		Dimensions:        info.Dimensions,
+		FullDimensions:    info.FullDimensions,
+		MaxTokens:         info.MaxTokens,
+		Prompts:           maps.Clone(info.Prompts),
+		DefaultPromptName: info.DefaultPromptName,
+		HasModules:        info.HasModules,
+		Precision:         Precision(info.Precision),
+		ONNXRuntime:       info.ONNXRuntime,
 	}, nil
 }
 
@@ -143,9 +159,34 @@ func (s *ManagedEmbeddingService) GetModelInfo() (*ModelInfo, error) {
 	return s.ModelInfo(context.Background())
 }
 
+// CacheStats is what the cache has done since the model was opened, and what it holds; all 0 without [WithCache].
+type CacheStats struct {
+	// Hits is how many texts it had; one that comes twice in a call counts once.
+	Hits uint64
+	// Misses is how many it did not have.
+	Misses uint64
+	// Entries is how many vectors it holds.
+	Entries uint64
+	// Bytes is what they take, with their texts and what is needed to find them.
+	Bytes uint64
+}
+
+// CacheStats is what the model's cache does. Cheap.
+func (s *ManagedEmbeddingService) CacheStats(ctx context.Context) (*CacheStats, error) {
+	model, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := model.Stats()
+	if err != nil {
+		return nil, public(err)
+	}
+	return &CacheStats{stats.CacheHits, stats.CacheMisses, stats.CacheEntries, stats.CacheBytes}, nil
+}
+
 // Embed gives one text's vector. The empty text has one too; text that is not UTF-8 is an ErrInvalidUTF8.
-func (s *ManagedEmbeddingService) Embed(ctx context.Context, text string) (*EmbeddingResult, error) {
-	batch, err := s.EmbedBatch(ctx, []string{text})
+func (s *ManagedEmbeddingService) Embed(ctx context.Context, text string, opts ...EmbedOption) (*EmbeddingResult, error) {
+	batch, err := s.EmbedBatch(ctx, []string{text}, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,13 +200,17 @@ func (s *ManagedEmbeddingService) GenerateEmbedding(text string) (*EmbeddingResu
 
 // EmbedBatch gives the vectors of many texts, in their order, with one call of the library: all, or an error. A text's
 // vector does not depend on its neighbours, and texts that come twice are computed once. No texts give no results.
-func (s *ManagedEmbeddingService) EmbedBatch(ctx context.Context, texts []string) (*BatchEmbeddingResult, error) {
+func (s *ManagedEmbeddingService) EmbedBatch(ctx context.Context, texts []string, opts ...EmbedOption) (*BatchEmbeddingResult, error) {
+	settings, err := NewEmbedSettings(opts...)
+	if err != nil {
+		return nil, err
+	}
 	model, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	vectors, infos, err := model.Embed(ctx, texts)
+	vectors, infos, err := model.Embed(ctx, texts, settings.native())
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +218,7 @@ func (s *ManagedEmbeddingService) EmbedBatch(ctx context.Context, texts []string
 		return nil, public(err)
 	}
 	batch := &BatchEmbeddingResult{Results: make([]EmbeddingResult, len(texts)), InferenceTime: time.Since(start)}
-	dimensions := model.Info().Dimensions
+	dimensions := len(vectors) / max(len(texts), 1)
 	for i, info := range infos {
 		batch.Results[i] = EmbeddingResult{
 			// The capacity ends with the vector, or an append to it would write into the next one.

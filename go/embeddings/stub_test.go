@@ -4,6 +4,7 @@ package embeddings_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -18,6 +19,9 @@ func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	calls := map[string]error{"Init": service.Init(ctx), "Initialize": service.Initialize()}
 	_, calls["ModelInfo"] = service.ModelInfo(ctx)
 	_, calls["GetModelInfo"] = service.GetModelInfo()
+	_, calls["CacheStats"] = service.CacheStats(ctx)
+	_, calls["WriteManifest"] = embeddings.WriteManifest("models/all-MiniLM-L6-v2")
+	_, calls["CheckManifest"] = embeddings.CheckManifest("models/all-MiniLM-L6-v2")
 	_, calls["Embed"] = service.Embed(ctx, "x")
 	_, calls["GenerateEmbedding"] = service.GenerateEmbedding("x")
 	_, calls["EmbedBatch"] = service.EmbedBatch(ctx, []string{"x"})
@@ -29,6 +33,9 @@ func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, calls["ComputeSimilarity"] = service.ComputeSimilarity([]float32{1}, []float32{1})
 	_, calls["OpenEmbeddingStore"] = embeddings.OpenEmbeddingStore(":memory:")
 	_, calls["LibraryVersion"] = embeddings.LibraryVersion()
+	for _, err := range service.EmbedSeq(ctx, slices.Values([]string{"x"})) {
+		calls["EmbedSeq"] = err
+	}
 	for name, err := range calls {
 		if !errors.Is(err, embeddings.ErrNotCompiled) {
 			t.Errorf("%s: %v", name, err)

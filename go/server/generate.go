@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -16,17 +17,52 @@ type GenerateResponse struct {
 	Model string `json:"model"`
 	// Tokens is how many tokens of the text were used, special ones counted.
 	Tokens int `json:"tokens"`
+	// FullTokens is how many tokens the whole text has.
+	FullTokens int `json:"full_tokens"`
 	// Truncated says that the text was cut to the model's limit.
 	Truncated   bool    `json:"truncated"`
 	InferenceMS float64 `json:"inference_ms"`
 }
 
-// generate answers POST /api/embeddings/generate.
+// generate answers POST /api/embeddings/generate. What its prompt may be called and how many dimensions there are is for
+// the model to say.
 func (s *server) generate(r *http.Request, model *embeddings.ModelInfo) (any, error) {
 	text := ""
+	var opts []embeddings.EmbedOption
+	prompts := 0
 	err := readBody(r, wire.Fields{
 		"text": func(value json.RawMessage) (err error) {
 			text, err = wire.Text("text", value)
+			return err
+		},
+		"prompt_name": func(value json.RawMessage) error {
+			name, err := wire.Text("prompt_name", value)
+			opts = append(opts, embeddings.WithPromptName(name))
+			prompts++
+			return err
+		},
+		"prompt": func(value json.RawMessage) error {
+			prompt, err := wire.String("prompt", value)
+			opts = append(opts, embeddings.WithPrompt(prompt))
+			prompts++
+			return err
+		},
+		"dimensions": func(value json.RawMessage) error {
+			number, err := wire.Number("dimensions", value)
+			if err != nil {
+				return err
+			}
+			dimensions, err := wire.Count("dimensions", number)
+			opts = append(opts, embeddings.WithDimensions(dimensions))
+			return err
+		},
+		"truncate": func(value json.RawMessage) error {
+			name, err := wire.Text("truncate", value)
+			if err != nil {
+				return err
+			}
+			truncate, err := wire.Truncate("truncate", name)
+			opts = append(opts, embeddings.WithTruncate(truncate))
 			return err
 		},
 	})
@@ -36,7 +72,10 @@ func (s *server) generate(r *http.Request, model *embeddings.ModelInfo) (any, er
 	if text == "" {
 		return nil, invalid(wire.Missing("text"))
 	}
-	result, err := s.service.Embed(r.Context(), text)
+	if prompts > 1 {
+		return nil, invalid(errors.New("the body: both prompt_name and prompt; expected one of them"))
+	}
+	result, err := s.service.Embed(r.Context(), text, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +84,7 @@ func (s *server) generate(r *http.Request, model *embeddings.ModelInfo) (any, er
 		Dimensions:  len(result.Vector),
 		Model:       model.Name,
 		Tokens:      result.Tokens,
+		FullTokens:  result.FullTokens,
 		Truncated:   result.Truncated,
 		InferenceMS: milliseconds(result.InferenceTime),
 	}, nil

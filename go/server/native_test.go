@@ -23,7 +23,12 @@ import (
 // start serves the real model and a new database over real HTTP.
 func start(t *testing.T) string {
 	t.Helper()
-	service, err := embeddings.NewManagedEmbeddingService(testenv.Model(t), embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
+	return serve(t, testenv.Model(t))
+}
+
+func serve(t *testing.T, model string) string {
+	t.Helper()
+	service, err := embeddings.NewManagedEmbeddingService(model, embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +87,26 @@ func TestVectorsOverHTTPAreThoseOfSentenceTransformers(t *testing.T) {
 		if answer.Tokens != golden.Tokens || answer.Truncated != golden.Truncated || answer.Dimensions != 384 || answer.InferenceMS <= 0 {
 			t.Errorf("%.40q: %d tokens, truncated %v, %d dimensions, %v ms; expected %d, %v, 384", golden.Text,
 				answer.Tokens, answer.Truncated, answer.Dimensions, answer.InferenceMS, golden.Tokens, golden.Truncated)
+		}
+	}
+}
+
+func TestPromptsOverHTTPAreThoseOfSentenceTransformers(t *testing.T) {
+	directory, golden := testenv.Prompts(t)
+	address := serve(t, directory) + "/api/embeddings/generate"
+	for _, golden := range golden {
+		body := map[string]any{"text": golden.Text}
+		if golden.PromptName != "" {
+			body["prompt_name"] = golden.PromptName
+		}
+		answer := call[server.GenerateResponse](t, address, body)
+		if cosine := testenv.Cosine(t, answer.Embedding, golden.Vector); cosine < 0.99999 || answer.FullTokens < answer.Tokens {
+			t.Errorf("%.40q, prompt %q: cosine %v, %d of %d tokens", golden.Text, golden.PromptName, cosine, answer.Tokens, answer.FullTokens)
+		}
+		body["dimensions"] = 7
+		some := call[server.GenerateResponse](t, address, body)
+		if some.Dimensions != 7 || testenv.Cosine(t, some.Embedding, golden.Vector[:7]) < 0.99999 {
+			t.Errorf("%.40q: the first of %d dimensions are others", golden.Text, some.Dimensions)
 		}
 	}
 }

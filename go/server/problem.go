@@ -52,6 +52,7 @@ var kinds = []struct {
 	{embeddings.ErrRuntimeVersion, http.StatusServiceUnavailable, "not-available", unavailable},
 	{embeddings.ErrOverloaded, http.StatusTooManyRequests, "overloaded", ""},
 	{embeddings.ErrTooLong, http.StatusRequestEntityTooLarge, "text-too-long", ""},
+	{embeddings.ErrDimensions, http.StatusBadRequest, "invalid-request", ""},
 	{embeddings.ErrEmptyText, http.StatusBadRequest, "invalid-request", ""},
 	{embeddings.ErrInvalidUTF8, http.StatusBadRequest, "invalid-request", ""},
 	{embeddings.ErrInvalidArgument, http.StatusBadRequest, "invalid-request", ""},

@@ -37,7 +37,7 @@ type SearchStats struct {
 	SearchMS     float64 `json:"search_ms"`
 }
 
-// Search embeds a query and finds the stored texts that are nearest to it: at most limit, 1 to [MaxLimit], of at least
+// Search embeds a query, with the prompt [embeddings.PromptQuery], and finds the stored texts that are nearest to it: at most limit, 1 to [MaxLimit], of at least
 // the cosine threshold.
 func Search(ctx context.Context, service embeddings.EmbeddingService, store embeddings.Store,
 	query string, limit int, threshold float32) (*SearchResponse, error) {
@@ -45,7 +45,7 @@ func Search(ctx context.Context, service embeddings.EmbeddingService, store embe
 	if err != nil {
 		return nil, err
 	}
-	embedded, err := service.Embed(ctx, query)
+	embedded, err := service.Embed(ctx, query, embeddings.WithPromptName(embeddings.PromptQuery))
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,12 @@
 // Package server answers semantic searches and embedding requests over HTTP.
 //
 //	GET  /api/search/semantic?q=&limit=&threshold=
-//	POST /api/embeddings/generate   {"text"}
+//	POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions", and
+//	                                "truncate": "default", "right", "left" or "error"
 //	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]} or {"attestation_ids": [...]}
+//
+// Queries are embedded with the model's prompt named "query" and what is stored with that named "document"; they are empty
+// where the model directory does not say.
 //
 // [New] makes an http.Handler of an [embeddings.EmbeddingService] and an [embeddings.Store]; a host mounts it into its
 // own mux and middleware:

@@ -165,16 +165,42 @@ func TestSearchTakesLimitAndThreshold(t *testing.T) {
 func TestGenerateGivesAVector(t *testing.T) {
 	h := newHost()
 	vector := object(t, h.post("/api/embeddings/generate", `{"text": "one two"}`).Body,
-		"embedding", "dimensions", "model", "tokens", "truncated", "inference_ms")
+		"embedding", "dimensions", "model", "tokens", "full_tokens", "truncated", "inference_ms")
 	if len(vector["embedding"].([]any)) != 64 || vector["dimensions"] != 64.0 || vector["model"] != "fake" ||
 		vector["tokens"] != 4.0 || vector["truncated"] != false {
 		t.Errorf("%v", vector)
 	}
 	long := object(t, h.post("/api/embeddings/generate", `{"text": "`+strings.Repeat("word ", 100)+`"}`).Body,
-		"embedding", "dimensions", "model", "tokens", "truncated", "inference_ms")
-	if long["tokens"] != 32.0 || long["truncated"] != true {
-		t.Errorf("tokens %v, truncated %v", long["tokens"], long["truncated"])
+		"embedding", "dimensions", "model", "tokens", "full_tokens", "truncated", "inference_ms")
+	if long["tokens"] != 32.0 || long["full_tokens"] != 102.0 || long["truncated"] != true {
+		t.Errorf("tokens %v of %v, truncated %v", long["tokens"], long["full_tokens"], long["truncated"])
 	}
+}
+
+func TestGenerateTakesTheOptionsOfACall(t *testing.T) {
+	h := newHost()
+	generate := func(fields string) map[string]any {
+		t.Helper()
+		return object(t, h.post("/api/embeddings/generate", `{"text": "one two"`+fields+`}`).Body,
+			"embedding", "dimensions", "model", "tokens", "full_tokens", "truncated", "inference_ms")
+	}
+	plain := generate("")
+	for fields, tokens := range map[string]float64{
+		`, "prompt_name": "shout"`:             5,
+		`, "prompt": "a b c "`:                 7,
+		`, "prompt": ""`:                       4,
+		`, "truncate": "error"`:                4,
+		`, "truncate": "left", "prompt": "a "`: 5,
+	} {
+		if answer := generate(fields); answer["tokens"] != tokens || len(answer["embedding"].([]any)) != 64 {
+			t.Errorf("%s: %v tokens; expected %v", fields, answer["tokens"], tokens)
+		}
+	}
+	some := generate(`, "dimensions": 8`)
+	if some["dimensions"] != 8.0 || len(some["embedding"].([]any)) != 8 || len(plain["embedding"].([]any)) != 64 {
+		t.Errorf("dimensions %v", some["dimensions"])
+	}
+	isProblem(t, h.post("/api/embeddings/generate", `{"text": "`+strings.Repeat("word ", 100)+`", "truncate": "error"}`), 413, "tokens")
 }
 
 func TestOfEqualItemsInOneBatchTheLastStays(t *testing.T) {
@@ -255,7 +281,7 @@ func TestEveryKindOfErrorHasItsStatus(t *testing.T) {
 		embeddings.ErrEmptyText:        400,
 		embeddings.ErrInvalidUTF8:      400,
 		embeddings.ErrInvalidArgument:  400,
-		embeddings.ErrDimensions:       500,
+		embeddings.ErrDimensions:       400,
 		embeddings.ErrNotFound:         500, // nothing that a request names is looked up
 		embeddings.ErrStore:            500,
 		embeddings.ErrStoreVersion:     500,
@@ -287,7 +313,7 @@ type failing struct {
 	err error
 }
 
-func (f *failing) Embed(context.Context, string) (*embeddings.EmbeddingResult, error) {
+func (f *failing) Embed(context.Context, string, ...embeddings.EmbedOption) (*embeddings.EmbeddingResult, error) {
 	return nil, f.err
 }
 

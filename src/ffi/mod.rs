@@ -6,12 +6,14 @@
 
 mod blob;
 mod error;
+mod manifest;
 mod model;
 mod store;
 mod types;
 
 pub use blob::*;
 pub use error::*;
+pub use manifest::*;
 pub use model::*;
 pub use store::*;
 pub use types::*;

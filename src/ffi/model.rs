@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::types::read_options;
+use super::types::{fill, read_options};
 use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str};
 use crate::embedder::{EmbedOptions, Embedder, Embedding, ModelOptions, Prompt};
 use crate::error::{Result, fail};
@@ -20,6 +20,8 @@ pub struct qntx_embed_model {
     fingerprint: CString,
     onnxruntime: CString,
     default_prompt_name: Option<CString>,
+    /// They point into the embedder's.
+    prompts: Vec<qntx_embed_prompt>,
 }
 
 /// Run what the directory has: weights where their architecture is known, otherwise an ONNX file.
@@ -50,10 +52,19 @@ pub struct qntx_embed_model_options {
     /// Texts of other calls that may wait when a call joins them; past it the call is refused with
     /// `QNTX_EMBED_STATUS_OVERLOADED`. 0 is 100,000. A call that comes alone may have any number.
     pub queue: usize,
+    /// Bytes for the vectors of texts that came before: one that comes again, with the same options, is not computed
+    /// again, and its vector is the same. 0 is no cache.
+    pub cache_bytes: usize,
     /// One of `QNTX_EMBED_FORMAT_...`.
     pub format: u32,
     /// One of `QNTX_EMBED_PRECISION_...`.
     pub precision: u32,
+    /// 1: a directory without a manifest is refused with `QNTX_EMBED_STATUS_MODEL_NOT_FOUND`, and one that is not as its
+    /// manifest says with `QNTX_EMBED_STATUS_MODEL_INVALID`, before any file of it is parsed (see
+    /// `qntx_embed_manifest_write`). 0: files are not compared with anything.
+    pub require_manifest: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// The directory's default prompt, where it has one.
@@ -128,6 +139,32 @@ pub struct qntx_embed_model_info {
     pub precision: u32,
 }
 
+/// What an open model has done so far. Set `size` before the call; a newer library fills only what an older caller's
+/// `size` holds.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct qntx_embed_model_stats {
+    /// `sizeof(qntx_embed_model_stats)`, set by the caller.
+    pub size: usize,
+    /// Texts that the cache had. One that comes twice in a call counts once.
+    pub cache_hits: u64,
+    /// Texts that it did not have, and that were computed. 0 where the model has no cache.
+    pub cache_misses: u64,
+    /// Vectors that it holds now.
+    pub cache_entries: u64,
+    /// Bytes that they take, with their texts and what is needed to find them: `cache_bytes` of the options at most.
+    pub cache_bytes: u64,
+}
+
+/// A prompt of a model's directory. Its texts live as long as the model.
+#[repr(C)]
+pub struct qntx_embed_prompt {
+    /// What `QNTX_EMBED_PROMPT_NAMED` calls it.
+    pub name: qntx_embed_str,
+    /// What it puts before a text; may be empty.
+    pub text: qntx_embed_str,
+}
+
 /// What was done with one text.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -170,7 +207,13 @@ pub unsafe extern "C" fn qntx_embed_model_open(
         let text = |s: &str| CString::new(s).unwrap_or_default();
         let (name, fingerprint, onnxruntime) = (text(&info.name), text(&info.fingerprint), text(&info.onnxruntime));
         let default_prompt_name = info.default_prompt_name.as_deref().map(text);
-        let model = qntx_embed_model { embedder, name, fingerprint, onnxruntime, default_prompt_name };
+        let prompt = |(name, text): (&String, &String)| qntx_embed_prompt {
+            name: qntx_embed_str::of(name),
+            text: qntx_embed_str::of(text),
+        };
+        // The strings do not move with the embedder, and nothing changes them.
+        let prompts = info.prompts.iter().map(prompt).collect();
+        let model = qntx_embed_model { embedder, name, fingerprint, onnxruntime, default_prompt_name, prompts };
         *out = Box::into_raw(Box::new(model));
         Ok(())
     };
@@ -183,6 +226,9 @@ pub unsafe extern "C" fn qntx_embed_model_open(
 unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOptions> {
     // SAFETY: by this function's contract.
     let onnxruntime = unsafe { options.onnxruntime.text("options.onnxruntime") }?;
+    if options.reserved != 0 {
+        fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
+    }
     Ok(ModelOptions {
         onnxruntime: (!onnxruntime.is_empty()).then(|| PathBuf::from(onnxruntime)),
         format: match options.format {
@@ -199,6 +245,11 @@ unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOption
         max_tokens: (options.max_tokens > 0).then_some(options.max_tokens),
         threads: options.threads,
         queue: options.queue,
+        cache_bytes: options.cache_bytes,
+        require_manifest: match options.require_manifest {
+            0 | 1 => options.require_manifest == 1,
+            other => fail!(InvalidArgument, "options.require_manifest is {other}; expected 0 or 1"),
+        },
     })
 }
 
@@ -214,19 +265,11 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
 ) -> qntx_embed_status {
     let body = || -> Result<()> {
         let model = handle(model, "model")?;
-        if info.is_null() || !info.is_aligned() {
-            fail!(InvalidArgument, "info is NULL or not aligned");
-        }
-        // SAFETY: not NULL and aligned; by this function's contract it starts with its size.
-        let size = unsafe { info.cast::<usize>().read() };
         // Of version 0.1: the structure may grow, but this stays.
         let oldest = std::mem::offset_of!(qntx_embed_model_info, precision) + size_of::<u32>();
-        if size < oldest || size > 4096 {
-            fail!(InvalidArgument, "info.size is {size}; set it to sizeof(qntx_embed_model_info), {oldest} or more");
-        }
         let facts = model.embedder.info();
         let filled = qntx_embed_model_info {
-            size: size.min(size_of::<qntx_embed_model_info>()),
+            size: 0,
             name: model.name.as_ptr(),
             fingerprint: model.fingerprint.as_ptr(),
             onnxruntime: model.onnxruntime.as_ptr(),
@@ -240,13 +283,57 @@ pub unsafe extern "C" fn qntx_embed_model_get_info(
                 Precision::Int8 => QNTX_EMBED_PRECISION_INT8,
             },
         };
-        let from = (&raw const filled).cast::<u8>();
-        // SAFETY: both are at least `filled.size` bytes, and the caller's cannot overlap a local variable.
-        unsafe { std::ptr::copy_nonoverlapping(from, info.cast::<u8>(), filled.size) };
-        Ok(())
+        // SAFETY: by this function's contract.
+        unsafe { fill(info, oldest, "info", filled) }
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
+}
+
+/// Fills `*stats`, whose `size` the caller has set; `size` is then how much of it was filled. Cheap; any thread, also
+/// while calls run.
+///
+/// # Safety
+/// `model` is open or NULL; `stats` points to a structure of `stats->size` bytes; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_model_get_stats(
+    model: Option<&qntx_embed_model>,
+    stats: *mut qntx_embed_model_stats,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let stats_now = handle(model, "model")?.embedder.cache_stats();
+        let filled = qntx_embed_model_stats {
+            size: 0,
+            cache_hits: stats_now.hits,
+            cache_misses: stats_now.misses,
+            cache_entries: stats_now.entries as u64,
+            cache_bytes: stats_now.bytes,
+        };
+        // Of version 0.1.
+        let oldest = std::mem::offset_of!(qntx_embed_model_stats, cache_bytes) + size_of::<u64>();
+        // SAFETY: by this function's contract.
+        unsafe { fill(stats, oldest, "stats", filled) }
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// The directory's prompts: an array of `*count`, ordered by name, that lives as long as the model; NULL for NULL. Every
+/// model has "query" and "document", which are empty where the directory does not say. `count` may be NULL. Any thread.
+///
+/// # Safety
+/// `model` is open or NULL; `count` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_model_prompts(
+    model: Option<&qntx_embed_model>,
+    count: *mut usize,
+) -> *const qntx_embed_prompt {
+    if !count.is_null() {
+        // SAFETY: not NULL; a place by this function's contract.
+        unsafe { count.write(model.map_or(0, |m| m.prompts.len())) };
+    }
+    model.map_or(std::ptr::null(), |m| m.prompts.as_ptr())
 }
 
 /// Embeds one text. `vector` has room for `dimensions` floats, which must be those of the model, or of the options;

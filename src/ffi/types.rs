@@ -33,6 +33,38 @@ impl qntx_embed_str {
     }
 }
 
+/// Fills a structure of the caller's, whose first field is its size: no more than that, and what it then says is how much
+/// was filled. `oldest` is the least it must hold.
+///
+/// # Safety
+/// `to` is NULL or points to a structure that starts with its size in bytes, as `size_t`, and is that large. `T` is
+/// `repr(C)` and starts with that field.
+pub(super) unsafe fn fill<T>(to: *mut T, oldest: usize, name: &str, mut value: T) -> Result<()> {
+    // SAFETY: by this function's contract.
+    let filled = unsafe { room(to, oldest, name) }?.min(size_of::<T>());
+    // SAFETY: by this function's contract the first field is a size_t.
+    unsafe { (&raw mut value).cast::<usize>().write(filled) };
+    // SAFETY: both are at least `filled` bytes, and the caller's cannot overlap a local variable.
+    unsafe { std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), to.cast::<u8>(), filled) };
+    Ok(())
+}
+
+/// The size that a structure of the caller's says it has.
+///
+/// # Safety
+/// As for [`fill`].
+pub(super) unsafe fn room<T>(of: *const T, oldest: usize, name: &str) -> Result<usize> {
+    if of.is_null() || !of.is_aligned() {
+        fail!(InvalidArgument, "{name} is NULL or not aligned");
+    }
+    // SAFETY: not NULL and aligned; by this function's contract it starts with its size.
+    let size = unsafe { of.cast::<usize>().read() };
+    if size < oldest || size > 4096 {
+        fail!(InvalidArgument, "{name}.size is {size}; set it to sizeof of the structure, {oldest} or more");
+    }
+    Ok(size)
+}
+
 /// The number of an options structure's bytes that the caller's header knows comes first in it. Newer fields are
 /// zero, their default, for an older caller; a newer caller may only use with an older library what that knows.
 ///

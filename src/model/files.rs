@@ -3,22 +3,50 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Code, Error, Result, fail};
+use super::manifest;
+use crate::error::{Result, fail};
 
 /// A model directory and what was read from it so far.
 pub struct Files {
     directory: PathBuf,
-    read: BTreeMap<String, Arc<Vec<u8>>>,
+    read: BTreeMap<String, File>,
+    /// Whether all that its manifest lists was read and is as listed; nothing else may then be used.
+    checked: bool,
+}
+
+/// A file that was read.
+pub struct File {
+    bytes: Arc<Vec<u8>>,
+    sha256: OnceLock<[u8; 32]>,
+    /// Whether anybody has asked for it: a manifest may list more than one way of running a model needs.
+    used: bool,
+}
+
+impl File {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes: Arc::new(bytes), sha256: OnceLock::new(), used: false }
+    }
+
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Computed once.
+    pub fn sha256(&self) -> &[u8; 32] {
+        self.sha256.get_or_init(|| Sha256::digest(self.bytes.as_slice()).into())
+    }
 }
 
 impl Files {
     pub fn open(directory: &Path) -> Result<Self> {
         match directory.metadata() {
-            Ok(m) if m.is_dir() => Ok(Self { directory: directory.to_path_buf(), read: BTreeMap::new() }),
+            Ok(m) if m.is_dir() => {
+                Ok(Self { directory: directory.to_path_buf(), read: BTreeMap::new(), checked: false })
+            }
             Ok(_) => fail!(
                 ModelNotFound,
                 "model path '{}' is a file; expected a directory as sentence-transformers publishes it",
@@ -30,6 +58,13 @@ impl Files {
                 directory.display()
             ),
         }
+    }
+
+    /// Reads all files that the directory's manifest lists, and refuses it where one is not as listed.
+    pub fn open_checked(directory: &Path) -> Result<Self> {
+        let files = Self::open(directory)?;
+        let read = manifest::load(directory, &files.name())?;
+        Ok(Self { read, checked: true, ..files })
     }
 
     /// How messages name the directory.
@@ -53,33 +88,65 @@ impl Files {
 
     /// A file that may be there.
     pub fn read_optional(&mut self, file: &str) -> Result<Option<Arc<Vec<u8>>>> {
-        if let Some(bytes) = self.read.get(file) {
-            return Ok(Some(Arc::clone(bytes)));
+        if let Some(file) = self.read.get_mut(file) {
+            file.used = true;
+            return Ok(Some(Arc::clone(&file.bytes)));
         }
-        // modules.json names subdirectories; it must not lead out of the model.
-        if !Path::new(file).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+        if !inside(file) {
             fail!(ModelInvalid, "{}: '{file}' leads out of the directory", self.name());
         }
-        match std::fs::read(self.directory.join(file)) {
-            Ok(bytes) => {
-                let bytes = Arc::new(bytes);
-                self.read.insert(file.to_owned(), Arc::clone(&bytes));
-                Ok(Some(bytes))
+        let path = self.directory.join(file);
+        if self.checked {
+            if !path.try_exists().unwrap_or(true) {
+                return Ok(None);
             }
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-            Err(e) => Err(Error::new(Code::Io, format!("{}: {file} cannot be read: {e}", self.name()))),
+            fail!(
+                ModelInvalid,
+                "{}: {file} would be used, but {} does not list it; remove it, or write the manifest again",
+                self.name(),
+                manifest::NAME
+            );
         }
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(e) => fail!(Io, "{}: {file} cannot be read: {e}", self.name()),
+        };
+        let read = File { used: true, ..File::new(bytes) };
+        let bytes = Arc::clone(&read.bytes);
+        self.read.insert(file.to_owned(), read);
+        Ok(Some(bytes))
     }
 
-    /// SHA-256 over names, sizes and contents of all that was read, as hex.
+    /// How many files were read.
+    pub fn count(&self) -> usize {
+        self.read.len()
+    }
+
+    /// The files that were asked for, in the order of their names.
+    pub fn used(&self) -> impl Iterator<Item = (&str, &File)> {
+        self.read.iter().filter(|(_, file)| file.used).map(|(name, file)| (name.as_str(), file))
+    }
+
+    /// SHA-256 over names, sizes and contents of all that was used, as hex.
     pub fn fingerprint(&self) -> String {
         let mut whole = Sha256::new();
-        for (name, bytes) in &self.read {
+        for (name, file) in self.used() {
             whole.update((name.len() as u64).to_le_bytes());
             whole.update(name);
-            whole.update((bytes.len() as u64).to_le_bytes());
-            whole.update(Sha256::digest(bytes.as_slice()));
+            whole.update((file.size() as u64).to_le_bytes());
+            whole.update(file.sha256());
         }
-        whole.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        hex(&whole.finalize().into())
     }
+}
+
+/// Whether a file's name stays in the directory. (A link may lead elsewhere: whoever made the directory made it.)
+pub fn inside(file: &str) -> bool {
+    Path::new(file).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+}
+
+/// A hash as people write it.
+pub fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -4,6 +4,7 @@ mod architecture;
 mod config;
 pub mod encoder;
 mod files;
+pub mod manifest;
 mod modules;
 mod onnx;
 mod weights;
@@ -70,27 +71,37 @@ pub enum Network {
 }
 
 impl Model {
-    /// Reads the directory. The fingerprint is taken beside the building of the graph.
-    pub fn read(directory: &Path, format: Format, precision: Precision, max_tokens: Option<usize>) -> Result<Self> {
-        let mut files = Files::open(directory)?;
-        let modules::Modules { transformer: path, modules, listed } = modules::read(&mut files)?;
+    /// Reads the directory; with `require_manifest` only what its manifest lists, after all of that was compared.
+    pub fn read(
+        directory: &Path,
+        format: Format,
+        precision: Precision,
+        max_tokens: Option<usize>,
+        require_manifest: bool,
+    ) -> Result<Self> {
+        let open = if require_manifest { Files::open_checked } else { Files::open };
+        Self::read_from(&mut open(directory)?, format, precision, max_tokens)
+    }
+
+    /// Reads what is needed of the files. The fingerprint is taken beside the building of the graph.
+    fn read_from(files: &mut Files, format: Format, precision: Precision, max_tokens: Option<usize>) -> Result<Self> {
+        let modules::Modules { transformer: path, modules, listed } = modules::read(files)?;
         let path = path.as_str();
-        let basics = config::basics(&mut files, path)?;
-        let source = source(&mut files, path, &basics.model_type, format)?;
+        let basics = config::basics(files, path)?;
+        let source = source(files, path, &basics.model_type, format)?;
         let positions = match &source {
             Source::Encoder(encoder, _) => encoder.max_tokens(),
             Source::Onnx(_) => basics.max_position_embeddings.unwrap_or(512),
         };
         // Without modules.json sentence-transformers reads neither of its own two files.
         let (sentence_bert, defaults) = match listed {
-            true => (
-                config::sentence_bert(&mut files, path)?,
-                config::optional(&mut files, "config_sentence_transformers.json")?,
-            ),
+            true => {
+                (config::sentence_bert(files, path)?, config::optional(files, "config_sentence_transformers.json")?)
+            }
             false => Default::default(),
         };
         let tokenizer_config: config::TokenizerConfig =
-            config::optional(&mut files, &format!("{path}tokenizer_config.json"))?;
+            config::optional(files, &format!("{path}tokenizer_config.json"))?;
         let limit = config::token_limit(&sentence_bert, &tokenizer_config, positions);
         let max_tokens = match max_tokens {
             Some(n) if n == 0 || n > positions => fail!(
@@ -103,7 +114,7 @@ impl Model {
         };
         let file = format!("{path}tokenizer.json");
         let bytes = files.read(&file)?;
-        let tokenizer: serde_json::Value = parse(&files, &file, &bytes)?;
+        let tokenizer: serde_json::Value = parse(files, &file, &bytes)?;
         let truncate_left = match tokenizer_config.truncation_side.as_deref() {
             Some(side) => side == "left",
             None => tokenizer.pointer("/truncation/direction").is_some_and(|d| d == "Left"),

@@ -46,14 +46,17 @@ LAYOUT(qntx_embed_blob, 16);
 FIELD(qntx_embed_blob, data, 0);
 FIELD(qntx_embed_blob, len, 8);
 
-LAYOUT(qntx_embed_model_options, 56);
+LAYOUT(qntx_embed_model_options, 72);
 FIELD(qntx_embed_model_options, size, 0);
 FIELD(qntx_embed_model_options, onnxruntime, 8);
 FIELD(qntx_embed_model_options, max_tokens, 24);
 FIELD(qntx_embed_model_options, threads, 32);
 FIELD(qntx_embed_model_options, queue, 40);
-FIELD(qntx_embed_model_options, format, 48);
-FIELD(qntx_embed_model_options, precision, 52);
+FIELD(qntx_embed_model_options, cache_bytes, 48);
+FIELD(qntx_embed_model_options, format, 56);
+FIELD(qntx_embed_model_options, precision, 60);
+FIELD(qntx_embed_model_options, require_manifest, 64);
+FIELD(qntx_embed_model_options, reserved, 68);
 
 LAYOUT(qntx_embed_embed_options, 64);
 FIELD(qntx_embed_embed_options, size, 0);
@@ -76,6 +79,22 @@ FIELD(qntx_embed_model_info, full_dimensions, 48);
 FIELD(qntx_embed_model_info, default_prompt_name, 56);
 FIELD(qntx_embed_model_info, has_modules, 64);
 FIELD(qntx_embed_model_info, precision, 68);
+
+LAYOUT(qntx_embed_model_stats, 40);
+FIELD(qntx_embed_model_stats, size, 0);
+FIELD(qntx_embed_model_stats, cache_hits, 8);
+FIELD(qntx_embed_model_stats, cache_misses, 16);
+FIELD(qntx_embed_model_stats, cache_entries, 24);
+FIELD(qntx_embed_model_stats, cache_bytes, 32);
+
+LAYOUT(qntx_embed_prompt, 32);
+FIELD(qntx_embed_prompt, name, 0);
+FIELD(qntx_embed_prompt, text, 16);
+
+LAYOUT(qntx_embed_manifest_info, 88);
+FIELD(qntx_embed_manifest_info, size, 0);
+FIELD(qntx_embed_manifest_info, files, 8);
+FIELD(qntx_embed_manifest_info, fingerprint, 16);
 
 LAYOUT(qntx_embed_text_info, 12);
 FIELD(qntx_embed_text_info, tokens, 0);
@@ -142,6 +161,13 @@ static void no_error_is_ok_and_has_an_empty_message(void) {
   CHECK(qntx_embed_error_message(NULL)[0] == '\0');
 }
 
+static void no_prompts_are_null_and_zero(void) {
+  size_t count = 7;
+  CHECK(qntx_embed_model_prompts(NULL, &count) == NULL);
+  CHECK(count == 0);
+  CHECK(qntx_embed_model_prompts(NULL, NULL) == NULL);
+}
+
 static void no_rows_are_null_and_zero(void) {
   size_t count = 7;
   CHECK(qntx_embed_rows_get(NULL, &count) == NULL);
@@ -154,6 +180,7 @@ int main(void) {
   TEST(the_version_is_three_numbers);
   TEST(freeing_null_does_nothing);
   TEST(no_error_is_ok_and_has_an_empty_message);
+  TEST(no_prompts_are_null_and_zero);
   TEST(no_rows_are_null_and_zero);
   return finish();
 }

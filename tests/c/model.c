@@ -146,6 +146,8 @@ static void options_that_make_no_sense_are_refused(void) {
   const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_ARGUMENT;
   check_options_refused((qntx_embed_model_options){.format = 3}, invalid, "format");
   check_options_refused((qntx_embed_model_options){.format = UINT32_MAX}, invalid, "format");
+  check_options_refused((qntx_embed_model_options){.require_manifest = 2}, invalid, "require_manifest");
+  check_options_refused((qntx_embed_model_options){.reserved = 1}, invalid, "reserved");
   check_options_refused((qntx_embed_model_options){.max_tokens = 1}, invalid, "max_tokens");
   check_options_refused((qntx_embed_model_options){.max_tokens = 65}, invalid, "max_tokens");  // it has 64 positions
   check_options_refused((qntx_embed_model_options){.max_tokens = SIZE_MAX}, invalid, "max_tokens");

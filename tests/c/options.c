@@ -39,6 +39,67 @@ static void a_prompt_by_name_is_the_prompt_by_its_words(void) {
   qntx_embed_model_free(model);
 }
 
+static void the_prompts_are_those_of_the_directory(void) {
+  qntx_embed_model *model = open_model("tests/fixtures/tiny-prompts");
+  static const char *const names[] = {"document", "passage", "query"}, *const texts[] = {"", "passage: ", "query: "};
+  size_t count = 0;
+  const qntx_embed_prompt *list = qntx_embed_model_prompts(model, &count);
+  REQUIRE(list != NULL && count == 3);
+  for (size_t i = 0; i < count; i++) CHECK(is(list[i].name, names[i]) && is(list[i].text, texts[i]));
+  CHECK(qntx_embed_model_prompts(model, NULL) == list);
+  // What the list says is what its name stands for.
+  qntx_embed_embed_options named = defaults(), words = defaults();
+  named.prompt_kind = QNTX_EMBED_PROMPT_NAMED;
+  words.prompt_kind = QNTX_EMBED_PROMPT_TEXT;
+  for (size_t i = 0; i < count; i++) {
+    float by_name[32], by_words[32];
+    named.prompt = list[i].name;
+    words.prompt = list[i].text;
+    WORKS(qntx_embed_embed, model, str("the pump"), &named, by_name, 32, NULL);
+    WORKS(qntx_embed_embed, model, str("the pump"), &words, by_words, 32, NULL);
+    CHECK(memcmp(by_name, by_words, sizeof by_name) == 0);
+  }
+  qntx_embed_model_free(model);
+}
+
+static void a_cache_gives_the_same_vector_and_counts(void) {
+  const qntx_embed_model_options options = {.size = sizeof options, .cache_bytes = 1 << 20};
+  qntx_embed_model *model = NULL, *plain = open_model(TINY);
+  WORKS(qntx_embed_model_open, str(TINY), &options, &model);
+  float wanted[32], found[32];
+  qntx_embed_text_info wanted_info, info;
+  WORKS(qntx_embed_embed, plain, str("the pump"), NULL, wanted, 32, &wanted_info);
+  for (int i = 0; i < 3; i++) {
+    WORKS(qntx_embed_embed, model, str("the pump"), NULL, found, 32, &info);
+    CHECK(memcmp(wanted, found, sizeof found) == 0 && memcmp(&wanted_info, &info, sizeof info) == 0);
+  }
+  struct {
+    qntx_embed_model_stats known;
+    size_t unknown;
+  } stats = {.known = {.size = sizeof stats}, .unknown = 7};
+  WORKS(qntx_embed_model_get_stats, model, &stats.known);
+  CHECK(stats.known.cache_hits == 2 && stats.known.cache_misses == 1 && stats.known.cache_entries == 1);
+  CHECK(stats.known.cache_bytes > 32 * sizeof(float) && stats.known.cache_bytes < 1 << 20);
+  CHECK(stats.known.size == sizeof stats.known && stats.unknown == 7);
+  WORKS(qntx_embed_model_get_stats, plain, &stats.known);
+  CHECK(stats.known.cache_hits == 0 && stats.known.cache_misses == 0 && stats.known.cache_bytes == 0);
+  qntx_embed_model_free(plain);
+  qntx_embed_model_free(model);
+}
+
+static void stats_have_no_place_in_null_or_another_structure(void) {
+  qntx_embed_model *model = open_model(TINY);
+  qntx_embed_model_stats stats = {.size = sizeof stats};
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "model", qntx_embed_model_get_stats, NULL, &stats);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "stats", qntx_embed_model_get_stats, model, NULL);
+  const size_t sizes[] = {0, sizeof(size_t), sizeof stats - 1, SIZE_MAX};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    stats.size = sizes[i];
+    REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "stats.size", qntx_embed_model_get_stats, model, &stats);
+  }
+  qntx_embed_model_free(model);
+}
+
 static void fewer_dimensions_are_the_leading_ones(void) {
   qntx_embed_model *model = prompts();
   qntx_embed_embed_options options = defaults();
@@ -111,6 +172,9 @@ static void progress_reaches_the_number_of_texts(void) {
 
 int main(void) {
   TEST(a_prompt_by_name_is_the_prompt_by_its_words);
+  TEST(the_prompts_are_those_of_the_directory);
+  TEST(a_cache_gives_the_same_vector_and_counts);
+  TEST(stats_have_no_place_in_null_or_another_structure);
   TEST(fewer_dimensions_are_the_leading_ones);
   TEST(a_long_text_is_refused_where_truncation_is_not_allowed);
   TEST(a_cancelled_token_ends_every_call_that_has_it);

@@ -26,8 +26,9 @@ func commands() []command {
 and stores them in the database, which is made where it is missing. "-" reads standard input.
 
 A source that is there already gets the new text; one with the same text costs nothing, so the
-same file can be ingested again. Lines are stored in batches of ` + fmt.Sprint(batchSize) + `, all or nothing each: a line
-that is wrong is named, and nothing of its batch is stored.
+same file can be ingested again. Texts are embedded with the model's prompt named "document", if
+it has one, and queries with that named "query". Lines are stored in batches of ` + fmt.Sprint(batchSize) + `, all or
+nothing each: a line that is wrong is named, and nothing of its batch is stored.
 
 Examples:
   qntx-embed ingest examples/corpus.jsonl
@@ -39,7 +40,8 @@ Examples:
 		{
 			name: "search", args: "QUERY",
 			summary: "finds the stored texts that mean what a query means",
-			about: `Embeds the query and prints the stored texts nearest to it, best first.
+			about: `Embeds the query, with the model's prompt named "query" if it has one, and prints the stored texts
+nearest to it, best first.
 
 Examples:
   qntx-embed search "how do I stop the pump"
@@ -53,13 +55,14 @@ Examples:
 			name: "embed", args: "TEXT...",
 			summary: "prints the vectors of texts",
 			about: `Prints the vector of each text as a JSON array on a line of its own. "-" reads texts from standard
-input, one a line.
+input, one a line, any number of them.
 
 Examples:
   qntx-embed embed "a cat sat on the mat"
   qntx-embed embed - <sentences.txt >vectors.jsonl
+  qntx-embed embed --prompt-name query "how do I stop the pump"
 `,
-			flags: func() *flags { return newFlags(withModel) },
+			flags: func() *flags { return newFlags(withModel, withEmbedding) },
 			run:   runEmbed,
 		},
 		{
@@ -68,7 +71,8 @@ Examples:
 			about: `Opens the model and the database, which is made where it is missing, and answers
 
   GET  /api/search/semantic?q=&limit=&threshold=
-  POST /api/embeddings/generate   {"text"}
+  POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions",
+                                  and "truncate": "default", "right", "left" or "error"
   POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]}
                                   or {"attestation_ids": [...]}
 
@@ -81,6 +85,22 @@ Examples:
 `,
 			flags: func() *flags { return newFlags(withModel, withStore, withServer) },
 			run:   runServe,
+		},
+		{
+			name: "verify", args: "DIR",
+			summary: "compares a model's files with its manifest",
+			about: `Compares the files of a model directory with its manifest, qntx-embed.sha256.json, which has their
+sizes and SHA-256 hashes: whether each is there and the same, and none is used that is not listed.
+With --write it writes the manifest, of a model that you trust. The flag --require-manifest of the
+other commands does the same comparison before they open a model.
+
+Examples:
+  qntx-embed verify --write models/all-MiniLM-L6-v2
+  qntx-embed verify models/all-MiniLM-L6-v2
+  qntx-embed serve --require-manifest
+`,
+			flags: func() *flags { return newFlags(withManifest) },
+			run:   runVerify,
 		},
 		{
 			name:    "version",

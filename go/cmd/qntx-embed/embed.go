@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -13,60 +15,74 @@ import (
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
-// batchSize is how many texts are embedded with one call: enough to keep all threads busy, few enough to show progress.
+// batchSize is how many items are stored with one transaction: enough to keep all threads busy, few enough to show progress.
 const batchSize = 256
 
 func runEmbed(ctx context.Context, f *flags, args []string, c console) error {
 	if len(args) == 0 {
 		return usageError(`a text is missing; "-" reads them from standard input`)
 	}
-	name := "text"
-	texts := slices.Values(args)
-	var scanner *bufio.Scanner
-	if len(args) == 1 && args[0] == "-" {
-		name, scanner = "line", newLines(c.in)
-		texts = func(yield func(string) bool) {
-			for scanner.Scan() && yield(scanner.Text()) {
-			}
-		}
+	if _, err := embeddings.NewEmbedSettings(f.embed...); err != nil {
+		return usageError(err.Error())
 	}
-
 	service, err := openService(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer service.Close()
-	out := bufio.NewWriter(c.out)
-	n := 0
-	var batch []string
-	for text := range texts {
-		if n++; strings.TrimSpace(text) == "" {
-			return fmt.Errorf("%s %d is empty; expected some text", name, n)
-		}
-		if batch = append(batch, text); len(batch) == batchSize {
-			if err := writeVectors(ctx, out, service, batch); err != nil {
-				return err
+
+	name, input := "text", slices.Values(args)
+	var lines *bufio.Scanner
+	if len(args) == 1 && args[0] == "-" {
+		name, lines = "line", newLines(c.in)
+		input = func(yield func(string) bool) {
+			for lines.Scan() && yield(lines.Text()) {
 			}
-			batch = batch[:0]
 		}
 	}
-	if scanner != nil {
-		if err := scanner.Err(); err != nil {
-			return fmt.Errorf("standard input, line %d: %w", n+1, err)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wrong error // with the input; what was read of it is not embedded then
+	texts := func(yield func(string) bool) {
+		n := 0
+		for text := range input {
+			if n++; strings.TrimSpace(text) == "" {
+				wrong = fmt.Errorf("%s %d is empty; expected some text", name, n)
+				stop()
+				return
+			}
+			if !yield(text) {
+				return
+			}
+		}
+		if lines != nil && lines.Err() != nil {
+			wrong = fmt.Errorf("standard input, line %d: %w", n+1, lines.Err())
+			stop()
 		}
 	}
-	return writeVectors(ctx, out, service, batch)
+	var progress *progress
+	if !isTerminal(c.out) { // or the vectors would be written over it
+		progress = newProgress(c.err, 0, "texts")
+		defer progress.done()
+	}
+	err = writeVectors(c.out, service.EmbedSeq(ctx, texts, f.embed...), progress)
+	return cmp.Or(wrong, err)
 }
 
-func writeVectors(ctx context.Context, out *bufio.Writer, service embeddings.EmbeddingService, texts []string) error {
-	batch, err := service.EmbedBatch(ctx, texts)
-	if err != nil {
-		return err
-	}
+// writeVectors writes each as a line.
+func writeVectors(w io.Writer, results iter.Seq2[*embeddings.EmbeddingResult, error], progress *progress) error {
+	out := bufio.NewWriter(w)
 	encoder := json.NewEncoder(out)
-	for _, result := range batch.Results {
+	n := 0
+	for result, err := range results {
+		if err != nil {
+			return err
+		}
 		if err := encoder.Encode(result.Vector); err != nil {
 			return err
+		}
+		if n++; progress != nil && n%batchSize == 0 {
+			progress.show(0, n)
 		}
 	}
 	return out.Flush()

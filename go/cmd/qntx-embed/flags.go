@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/teranos/libqntx_embed/go/embeddings"
 	"github.com/teranos/libqntx_embed/go/internal/wire"
 	"github.com/teranos/libqntx_embed/go/server"
 )
@@ -21,9 +23,14 @@ type flags struct {
 
 	model, onnxruntime, db, attestations, listen string
 
+	open  []embeddings.Option      // how the model is opened
+	embed []embeddings.EmbedOption // how texts are embedded
+
 	limit     int
 	threshold float32
 	json      bool
+
+	write bool
 }
 
 func newFlags(add ...func(*flags)) *flags {
@@ -40,6 +47,71 @@ func withModel(f *flags) {
 	f.set.StringVar(&f.onnxruntime, "onnxruntime", "",
 		"ONNX Runtime's library `FILE`, or a directory that has it (default: what QNTX_EMBED_ONNXRUNTIME in the environment "+
 			"names, lies beside libqntx_embed, or is found by the system's loader)")
+	f.set.BoolFunc("require-manifest", "refuse a model that is not as its qntx-embed.sha256.json says (qntx-embed verify --write "+
+		"makes one)", func(value string) error {
+		required, err := strconv.ParseBool(value)
+		if required {
+			f.open = append(f.open, embeddings.WithRequireManifest())
+		}
+		return err
+	})
+	f.set.Func("threads", "`N` threads compute (default: one for each processor)", func(value string) error {
+		n, err := wire.Count("--threads", value)
+		f.open = append(f.open, embeddings.WithThreads(n))
+		return err
+	})
+	f.set.Func("max-tokens", "use at most `N` tokens of a text, special ones counted (default: what the model says). Longer texts get "+
+		"other vectors then: do not mix both in one database", func(value string) error {
+		n, err := wire.Count("--max-tokens", value)
+		f.open = append(f.open, embeddings.WithMaxTokens(n))
+		return err
+	})
+	f.set.Func("format", "run this `FORMAT` of the model's network: safetensors, onnx, or auto, which is the weights where their "+
+		"architecture is known, otherwise the ONNX file (default auto)", func(value string) error {
+		format, known := map[string]embeddings.Format{
+			"auto": embeddings.FormatAuto, "safetensors": embeddings.FormatSafetensors, "onnx": embeddings.FormatONNX,
+		}[value]
+		if !known {
+			return fmt.Errorf("--format is %q; expected auto, safetensors or onnx", value)
+		}
+		f.open = append(f.open, embeddings.WithFormat(format))
+		return nil
+	})
+	f.set.Func("precision", "compute in this `PRECISION`: fp32, or int8, which is faster, with slightly other vectors that can be "+
+		"compared with those of fp32 (default fp32)", func(value string) error {
+		precision, known := map[string]embeddings.Precision{
+			"fp32": embeddings.PrecisionFP32, "int8": embeddings.PrecisionInt8,
+		}[value]
+		if !known {
+			return fmt.Errorf("--precision is %q; expected fp32 or int8", value)
+		}
+		f.open = append(f.open, embeddings.WithPrecision(precision))
+		return nil
+	})
+}
+
+func withEmbedding(f *flags) {
+	f.set.Func("prompt", "put `WORDS` before each text; '' is none, not even the model's default", func(value string) error {
+		f.embed = append(f.embed, embeddings.WithPrompt(value))
+		return nil
+	})
+	f.set.Func("prompt-name", "put the model's prompt of this `NAME` before each text, such as query or document (default: what the "+
+		"model says, mostly none)", func(value string) error {
+		f.embed = append(f.embed, embeddings.WithPromptName(value))
+		return nil
+	})
+	f.set.Func("dimensions", "print only the `N` leading components of each vector, at unit length again where the model normalises, "+
+		"for models that were trained for it (default: all)", func(value string) error {
+		n, err := wire.Count("--dimensions", value)
+		f.embed = append(f.embed, embeddings.WithDimensions(n))
+		return err
+	})
+	f.set.Func("truncate", "cut off this `SIDE` of a text that is longer than the model takes, right or left, or fail with error "+
+		"(default: what the model says, mostly right)", func(value string) error {
+		truncate, err := wire.Truncate("--truncate", value)
+		f.embed = append(f.embed, embeddings.WithTruncate(truncate))
+		return err
+	})
 }
 
 func withStore(f *flags) {
@@ -48,11 +120,23 @@ func withStore(f *flags) {
 }
 
 func withServer(f *flags) {
+	f.set.Func("cache-mb", "keep the vectors of texts that come again, in `N` MB at most (default: none)", func(value string) error {
+		n, err := wire.Count("--cache-mb", value)
+		if err == nil && n > 1<<20 {
+			err = fmt.Errorf("--cache-mb is %d; expected 1 to %d", n, 1<<20)
+		}
+		f.open = append(f.open, embeddings.WithCache(n*1_000_000))
+		return err
+	})
 	f.set.StringVar(&f.listen, "listen", "127.0.0.1:8787",
 		"`ADDRESS` to listen at; port 0 takes a free one. Whoever reaches it may read and write the database: there are no keys")
 	f.set.StringVar(&f.attestations, "attestations", "",
 		"SQLite `FILE`, not the database, whose table attestations (id, subjects, predicates, contexts, attributes) resolves "+
 			"the attestation_ids of a batch; it is only read")
+}
+
+func withManifest(f *flags) {
+	f.set.BoolVar(&f.write, "write", false, "write the manifest from the files that are there now, in place of one that is there")
 }
 
 func withSearch(f *flags) {
@@ -99,7 +183,7 @@ func (f *flags) parse(args []string) (positional []string, err error) {
 			}
 			value, args = args[0], args[1:]
 		}
-		if value == "" {
+		if value == "" && name != "prompt" { // which has a meaning when it is empty
 			return nil, fmt.Errorf("--%s is empty; leave it out or give a value", name)
 		}
 		if err := known.Value.Set(value); err != nil {

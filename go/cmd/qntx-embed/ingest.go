@@ -51,7 +51,7 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	defer store.Close()
 
-	progress := newProgress(c.err, size)
+	progress := newProgress(c.err, size, "items")
 	counts, err := ingest(ctx, service, store, name, input, progress)
 	progress.done()
 	if err != nil {
@@ -72,7 +72,7 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 func ingest(ctx context.Context, service embeddings.EmbeddingService, store embeddings.Store, name string,
 	input io.Reader, progress *progress) (map[embeddings.Outcome]int, error) {
 	counts := map[embeddings.Outcome]int{}
-	line, stored, read := 0, 0, int64(0)
+	line, stored, items, read := 0, 0, 0, int64(0)
 	var batch []embeddings.Item
 	failed := func(line int, err error) error {
 		kept := "nothing is stored"
@@ -89,11 +89,12 @@ func ingest(ctx context.Context, service embeddings.EmbeddingService, store embe
 		for _, outcome := range outcomes {
 			counts[outcome]++
 		}
+		items += len(outcomes)
 		batch, stored = batch[:0], line
-		progress.show(read, counts)
+		progress.show(read, items)
 		return nil
 	}
-	progress.show(0, counts)
+	progress.show(0, 0)
 	lines := newLines(input)
 	for lines.Scan() {
 		line++

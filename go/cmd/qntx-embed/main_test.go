@@ -81,7 +81,21 @@ func TestACommandLineThatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"ingest", "ingest: a file is missing"},
 		{"ingest a b", `ingest: unexpected argument "b"`},
 		{"embed", "embed: a text is missing"},
+		{"embed x --truncate up", `embed: --truncate is "up"; expected "default", "right", "left" or "error"`},
+		{"embed x --dimensions 0", `embed: --dimensions is "0"; expected an integer of 1 or more`},
+		{"embed x --prompt-name=", "embed: --prompt-name is empty"},
+		{"embed x --prompt= --prompt-name query", `embed: both WithPromptName("query") and WithPrompt("")`},
+		{"embed x --format torch", `embed: --format is "torch"; expected auto, safetensors or onnx`},
+		{"search x --threads many", `search: --threads is "many"; expected an integer of 1 or more`},
+		{"search x --max-tokens -1", `search: --max-tokens is "-1"; expected an integer of 1 or more`},
+		{"search x --prompt y", "search: unknown flag --prompt"},
 		{"serve x", `serve: unexpected argument "x"`},
+		{"serve --cache-mb 0", `serve: --cache-mb is "0"; expected an integer of 1 or more`},
+		{"serve --cache-mb 99999999", "serve: --cache-mb is 99999999; expected 1 to 1048576"},
+		{"search x --require-manifest=maybe", `search: --require-manifest is "maybe"; expected true or false`},
+		{"embed x --precision int4", `embed: --precision is "int4"; expected fp32 or int8`},
+		{"verify", "verify: a model directory is missing"},
+		{"verify a b", `verify: unexpected argument "b"`},
 		{"version x", `version: unexpected argument "x"`},
 	} {
 		code, out, stderr := shell(t, strings.Fields(test.args)...)
@@ -172,7 +186,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store := new(embedtest.Store)
-			counts, err := ingest(t.Context(), new(embedtest.Service), store, "input", strings.NewReader(test.input), newProgress(io.Discard, 0))
+			counts, err := ingest(t.Context(), new(embedtest.Service), store, "input", strings.NewReader(test.input), newProgress(io.Discard, 0, "items"))
 			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.HasPrefix(err.Error(), test.err)) {
 				t.Errorf("error %v; expected %q", err, test.err)
 			}
@@ -186,7 +200,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 func TestIngestSaysWhichLinesAreStoredWhenTheModelFails(t *testing.T) {
 	service := &failsAfter{texts: batchSize}
 	store := new(embedtest.Store)
-	_, err := ingest(t.Context(), service, store, "input", strings.NewReader(lines(1, 2*batchSize)), newProgress(io.Discard, 0))
+	_, err := ingest(t.Context(), service, store, "input", strings.NewReader(lines(1, 2*batchSize)), newProgress(io.Discard, 0, "items"))
 	if !errors.Is(err, embeddings.ErrInference) || !strings.Contains(err.Error(), "line 257: ") ||
 		!strings.Contains(err.Error(), "the lines up to 256 are stored") {
 		t.Error(err)
@@ -198,23 +212,22 @@ type failsAfter struct {
 	texts int64
 }
 
-func (s *failsAfter) EmbedBatch(ctx context.Context, texts []string) (*embeddings.BatchEmbeddingResult, error) {
+func (s *failsAfter) EmbedBatch(ctx context.Context, texts []string, opts ...embeddings.EmbedOption) (*embeddings.BatchEmbeddingResult, error) {
 	if s.Texts.Load() >= s.texts {
 		return nil, embeddings.ErrInference
 	}
-	return s.Service.EmbedBatch(ctx, texts)
+	return s.Service.EmbedBatch(ctx, texts, opts...)
 }
 
 func TestProgressOnATerminalAndElsewhere(t *testing.T) {
 	var out strings.Builder
-	counts := map[embeddings.Outcome]int{embeddings.Inserted: 5, embeddings.Unchanged: 5}
-	bar := newProgress(&out, 200)
-	bar.show(100, counts)
+	bar := newProgress(&out, 200, "items")
+	bar.show(100, 10)
 	if out.Len() != 0 {
 		t.Errorf("a line after no time: %q", out.String())
 	}
 	bar.shown = bar.shown.Add(-lineInterval)
-	bar.show(100, counts)
+	bar.show(100, 10)
 	bar.done()
 	if got := out.String(); !strings.HasPrefix(got, "50 %, 10 items, ") || strings.Count(got, "\n") != 1 || strings.Contains(got, "\r") {
 		t.Errorf("elsewhere: %q", got)
@@ -222,8 +235,8 @@ func TestProgressOnATerminalAndElsewhere(t *testing.T) {
 
 	out.Reset()
 	bar.terminal = true
-	bar.show(100, counts)
-	bar.show(300, counts) // a file that grows while it is read
+	bar.show(100, 10)
+	bar.show(300, 10) // a file that grows while it is read
 	bar.done()
 	got := out.String()
 	if !strings.Contains(got, "["+strings.Repeat("#", 15)+strings.Repeat(".", 15)+"]  50 %, 10 items, ") ||

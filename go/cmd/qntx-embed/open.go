@@ -8,7 +8,7 @@ import (
 
 // newService is the model that the flags name, not yet opened.
 func newService(f *flags) (*embeddings.ManagedEmbeddingService, error) {
-	return embeddings.NewManagedEmbeddingService(f.model, embeddings.WithONNXRuntime(f.onnxruntime))
+	return embeddings.NewManagedEmbeddingService(f.model, append(f.open, embeddings.WithONNXRuntime(f.onnxruntime))...)
 }
 
 // openService opens the model that the flags name; the caller closes it.

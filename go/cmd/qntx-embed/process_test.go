@@ -266,6 +266,149 @@ func TestEmbedPrintsAVectorALine(t *testing.T) {
 	}
 }
 
+func vectors(t *testing.T, out string) (vectors [][]float32) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		var vector []float32
+		if err := json.Unmarshal([]byte(line), &vector); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		vectors = append(vectors, vector)
+	}
+	return vectors
+}
+
+func TestEmbedTakesTheOptionsOfACall(t *testing.T) {
+	directory, golden := testenv.Prompts(t)
+	flags := []string{"--model", directory, "--onnxruntime", testenv.ONNXRuntime(t)}
+	embed := func(args ...string) (code int, out, stderr string) {
+		return finish(t, process(t, append(append([]string{"embed"}, args...), flags...)...))
+	}
+	text, wants := "", map[string][]float32{}
+	for _, g := range golden {
+		if text == "" {
+			text = g.Text
+		}
+		if g.Text == text {
+			wants[g.PromptName] = g.Vector
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		want []float32
+	}{
+		{[]string{text}, wants[""]},
+		{[]string{text, "--prompt-name", "query"}, wants["query"]},
+		{[]string{text, "--prompt", "passage: "}, wants["passage"]},
+		{[]string{"query: " + text, "--prompt", ""}, wants["query"]},
+		{[]string{text, "--dimensions", "9", "--prompt-name=query"}, wants["query"][:9]},
+	} {
+		code, out, stderr := embed(test.args...)
+		found := vectors(t, out)
+		if code != 0 || stderr != "" || len(found) != 1 || testenv.Cosine(t, found[0], test.want) < 0.99999 {
+			t.Errorf("%q: exit code %d, %s %s", test.args, code, out, stderr)
+		}
+	}
+	long := strings.Repeat("word ", 100)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{long, "--truncate", "error"}, "tokens"},
+		{[]string{text, "--prompt-name", "nonsense"}, "has no prompt named 'nonsense'"},
+		{[]string{text, "--dimensions", "33"}, "33 dimensions"},
+		{[]string{text, "--max-tokens", "9999"}, "max_tokens 9999"},
+		{[]string{text, "--format", "onnx"}, "model.onnx"},
+	} {
+		if code, out, stderr := embed(test.args...); code != 1 || out != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("%.40q: exit code %d, %q, %q; expected %q", test.args, code, out, stderr, test.want)
+		}
+	}
+}
+
+func TestEmbedReadsAnyNumberOfLines(t *testing.T) {
+	var input strings.Builder
+	for n := range 1000 {
+		input.WriteString(strings.Repeat("! ", n%20) + "!\n")
+	}
+	cmd := process(t, "embed", "-", "--threads", "1", "--model", testenv.TinyModel(t), "--onnxruntime", testenv.ONNXRuntime(t))
+	cmd.Stdin = strings.NewReader(input.String())
+	code, out, stderr := finish(t, cmd)
+	found := vectors(t, out)
+	if code != 0 || len(found) != 1000 {
+		t.Fatalf("exit code %d, %d vectors, %q", code, len(found), stderr)
+	}
+	for n, vector := range found {
+		if !slices.Equal(vector, found[n%20]) || n > 0 && n < 20 && slices.Equal(vector, found[0]) {
+			t.Fatalf("line %d has the vector of another", n+1)
+		}
+	}
+}
+
+func TestQueriesAndDocumentsHaveTheirPrompts(t *testing.T) {
+	directory, _ := testenv.Prompts(t)
+	db, items := filepath.Join(t.TempDir(), "test.db"), filepath.Join(t.TempDir(), "items.jsonl")
+	// As a query the text has its prompt before it; as a document, in this model, none.
+	const line = `{"source_type":"note","source_id":"1","text":"query: the pump"}`
+	if err := os.WriteFile(items, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--model", directory, "--onnxruntime", testenv.ONNXRuntime(t), "--db", db}
+	if code, _, stderr := finish(t, process(t, append([]string{"ingest", items}, flags...)...)); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, out, stderr := finish(t, process(t, append([]string{"search", "the pump", "--json"}, flags...)...))
+	var response server.SearchResponse
+	if err := json.Unmarshal([]byte(out), &response); code != 0 || err != nil || len(response.Results) != 1 ||
+		response.Results[0].Similarity < 0.99999 {
+		t.Errorf("exit code %d, error %v, %s %s", code, err, out, stderr)
+	}
+}
+
+func TestVerifyWritesAndChecksAManifest(t *testing.T) {
+	directory := testenv.CopyModel(t, testenv.TinyModel(t))
+	embed := []string{"embed", "x", "--require-manifest", "--model", directory, "--onnxruntime", testenv.ONNXRuntime(t)}
+	for _, args := range [][]string{{"verify", directory}, embed} {
+		if code, out, stderr := finish(t, process(t, args...)); code != 1 || out != "" || !strings.Contains(stderr, "verify --write") {
+			t.Errorf("%q without a manifest: exit code %d, %q, %q", args, code, out, stderr)
+		}
+	}
+	code, out, stderr := finish(t, process(t, "verify", "--write", directory))
+	written := regexp.MustCompile(`: (\d+) files are listed in qntx-embed.sha256.json now; fingerprint ([0-9a-f]{64})\n$`).FindStringSubmatch(out)
+	if code != 0 || written == nil {
+		t.Fatalf("verify --write: exit code %d, %q, %q", code, out, stderr)
+	}
+	code, out, stderr = finish(t, process(t, "verify", directory))
+	want := fmt.Sprintf("%s: %s files are as qntx-embed.sha256.json says; fingerprint %s\n", directory, written[1], written[2])
+	if code != 0 || out != want {
+		t.Errorf("verify: exit code %d, %q, %q; expected %q", code, out, stderr, want)
+	}
+	if code, _, stderr := finish(t, process(t, embed...)); code != 0 {
+		t.Errorf("embed --require-manifest: exit code %d, %q", code, stderr)
+	}
+	d := startServer(t, "--require-manifest", "--cache-mb", "1", "--model", directory, "--db", filepath.Join(t.TempDir(), "test.db"))
+	first, again := "", ""
+	for _, answer := range []*string{&first, &again} {
+		status, body := d.post("/api/embeddings/generate", `{"text": "the cat", "dimensions": 5}`)
+		if *answer, _, _ = strings.Cut(body, `"inference_ms"`); status != 200 || !strings.Contains(body, `"dimensions":5`) {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if first != again {
+		t.Errorf("%s, from the cache %s", first, again)
+	}
+	d.stop(syscall.SIGTERM)
+
+	if err := os.WriteFile(filepath.Join(directory, "config.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify", directory}, embed} {
+		if code, out, stderr := finish(t, process(t, args...)); code != 1 || out != "" || !strings.Contains(stderr, "config.json has 1 bytes, not ") {
+			t.Errorf("%q with another config.json: exit code %d, %q, %q", args, code, out, stderr)
+		}
+	}
+}
+
 func TestTheServerEmbedsAttestationsOfATable(t *testing.T) {
 	attestations := newAttestations(t)
 	db := filepath.Join(t.TempDir(), "test.db")

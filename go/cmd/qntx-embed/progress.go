@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/teranos/libqntx_embed/go/embeddings"
 )
 
 // progress shows how far a long work has come: a bar on a terminal, otherwise a line now and then.
@@ -17,29 +15,28 @@ type progress struct {
 	to       io.Writer
 	terminal bool
 	total    int64 // bytes; 0 where it is not known
+	unit     string
 	start    time.Time
 	shown    time.Time
 }
 
 // Between two lines where there is no terminal.
-const lineInterval = 5 * time.Second
+const lineInterval = 2 * time.Second
 
-func newProgress(to io.Writer, total int64) *progress {
+// newProgress counts units, such as "items", of an input of so many bytes.
+func newProgress(to io.Writer, total int64, unit string) *progress {
 	now := time.Now()
-	return &progress{to: to, terminal: isTerminal(to), total: total, start: now, shown: now}
+	return &progress{to: to, terminal: isTerminal(to), total: total, unit: unit, start: now, shown: now}
 }
 
-func (p *progress) show(read int64, counts map[embeddings.Outcome]int) {
-	items := 0
-	for _, n := range counts {
-		items += n
-	}
+// show tells how many bytes are read and how many units done.
+func (p *progress) show(read int64, items int) {
 	rate := float64(items) / max(time.Since(p.start).Seconds(), 1e-3)
 	done := ""
 	if p.total > 0 {
 		done = fmt.Sprintf("%3d %%, ", min(100*read/p.total, 100))
 	}
-	text := fmt.Sprintf("%s%d items, %.0f/s", done, items, rate)
+	text := fmt.Sprintf("%s%d %s, %.0f/s", done, items, p.unit, rate)
 	switch {
 	case p.terminal:
 		bar := ""

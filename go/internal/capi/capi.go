@@ -72,12 +72,40 @@ const (
 	FormatONNX        Format = 2
 )
 
+// Precision says how a network computes.
+type Precision uint32
+
+// The header's QNTX_EMBED_PRECISION_...
+const (
+	PrecisionFP32 Precision = 0
+	PrecisionInt8 Precision = 1
+)
+
 // ModelOptions is qntx_embed_model_options; zero is the default of every field. Numbers must not be negative.
 type ModelOptions struct {
 	ONNXRuntime string
 	MaxTokens   int
 	Threads     int
+	Queue       int
+	CacheBytes  int
 	Format      Format
+	Precision   Precision
+
+	RequireManifest bool
+}
+
+// ModelStats is qntx_embed_model_stats.
+type ModelStats struct {
+	CacheHits    uint64
+	CacheMisses  uint64
+	CacheEntries uint64
+	CacheBytes   uint64
+}
+
+// ManifestInfo is qntx_embed_manifest_info.
+type ManifestInfo struct {
+	Files       int
+	Fingerprint string
 }
 
 // ModelInfo is qntx_embed_model_info.
@@ -86,7 +114,46 @@ type ModelInfo struct {
 	Fingerprint string
 	ONNXRuntime string
 	Dimensions  int
-	MaxTokens   int
+
+	// FullDimensions is the most that Dimensions of EmbedOptions can ask for.
+	FullDimensions    int
+	MaxTokens         int
+	Precision         Precision
+	Prompts           map[string]string
+	DefaultPromptName string
+	HasModules        bool
+}
+
+// PromptKind says what Prompt of EmbedOptions is.
+type PromptKind uint32
+
+// The header's QNTX_EMBED_PROMPT_...
+const (
+	PromptDefault PromptKind = 0
+	PromptNamed   PromptKind = 1
+	PromptText    PromptKind = 2
+)
+
+// Truncate says which end of a long text is cut off.
+type Truncate uint32
+
+// The header's QNTX_EMBED_TRUNCATE_...
+const (
+	TruncateDefault Truncate = 0
+	TruncateRight   Truncate = 1
+	TruncateLeft    Truncate = 2
+	TruncateError   Truncate = 3
+)
+
+// EmbedOptions is qntx_embed_embed_options; zero is the default of every field. Dimensions must not be negative.
+type EmbedOptions struct {
+	PromptKind PromptKind
+	Prompt     string
+	Dimensions int
+	Truncate   Truncate
+	// Progress runs on the goroutine that makes the call, while C runs below it. A panic in it cancels the call, and goes
+	// on after it.
+	Progress func(done, total int)
 }
 
 // TextInfo is qntx_embed_text_info.
@@ -146,10 +213,13 @@ var (
 	_ func(a, b []float32) (float32, error)      = Similarity
 	_ func(string, ModelOptions) (*Model, error) = OpenModel
 	_ func(string) (*Store, error)               = OpenStore
+	_ func(string) (ManifestInfo, error)         = WriteManifest
+	_ func(string) (ManifestInfo, error)         = CheckManifest
 
 	_ interface {
 		Info() ModelInfo
-		Embed(ctx context.Context, texts []string) ([]float32, []TextInfo, error)
+		Stats() (ModelStats, error)
+		Embed(ctx context.Context, texts []string, options EmbedOptions) ([]float32, []TextInfo, error)
 		Close() error
 	} = (*Model)(nil)
 

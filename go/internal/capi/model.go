@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"unsafe"
 )
@@ -31,7 +32,13 @@ func OpenModel(directory string, options ModelOptions) (*Model, error) {
 		onnxruntime: lend(&pin, options.ONNXRuntime),
 		max_tokens:  C.size_t(options.MaxTokens),
 		threads:     C.size_t(options.Threads),
+		queue:       C.size_t(options.Queue),
+		cache_bytes: C.size_t(options.CacheBytes),
 		format:      C.uint32_t(options.Format),
+		precision:   C.uint32_t(options.Precision),
+	}
+	if options.RequireManifest {
+		native.require_manifest = 1
 	}
 	var object *C.qntx_embed_model
 	err := call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
@@ -51,37 +58,84 @@ func OpenModel(directory string, options ModelOptions) (*Model, error) {
 		return nil, err
 	}
 	m.info = ModelInfo{
-		Name:        C.GoString(info.name),
-		Fingerprint: C.GoString(info.fingerprint),
-		ONNXRuntime: C.GoString(info.onnxruntime),
-		Dimensions:  int(info.dimensions),
-		MaxTokens:   int(info.max_tokens),
+		Name:              C.GoString(info.name),
+		Fingerprint:       C.GoString(info.fingerprint),
+		ONNXRuntime:       C.GoString(info.onnxruntime),
+		Dimensions:        int(info.dimensions),
+		FullDimensions:    int(info.full_dimensions),
+		MaxTokens:         int(info.max_tokens),
+		Precision:         Precision(info.precision),
+		Prompts:           prompts(object),
+		DefaultPromptName: C.GoString(info.default_prompt_name),
+		HasModules:        info.has_modules != 0,
 	}
 	return m, nil
+}
+
+func prompts(object *C.qntx_embed_model) map[string]string {
+	var count C.size_t
+	list := unsafe.Slice(C.qntx_embed_model_prompts(object, &count), int(count))
+	prompts := make(map[string]string, len(list))
+	for _, prompt := range list {
+		prompts[take(prompt.name)] = take(prompt.text)
+	}
+	return prompts
 }
 
 // Info is what the model is, also after Close.
 func (m *Model) Info() ModelInfo { return m.info }
 
+// Stats is qntx_embed_model_get_stats.
+func (m *Model) Stats() (ModelStats, error) {
+	stats := C.qntx_embed_model_stats{size: C.sizeof_qntx_embed_model_stats}
+	err := m.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
+		return C.qntx_embed_model_get_stats(model, &stats, failed)
+	})
+	return ModelStats{
+		CacheHits:    uint64(stats.cache_hits),
+		CacheMisses:  uint64(stats.cache_misses),
+		CacheEntries: uint64(stats.cache_entries),
+		CacheBytes:   uint64(stats.cache_bytes),
+	}, err
+}
+
 // Embed is qntx_embed_embed_batch: one call for all texts, ended when ctx is done. The vectors lie end to end in one
 // slice.
-func (m *Model) Embed(ctx context.Context, texts []string) ([]float32, []TextInfo, error) {
+func (m *Model) Embed(ctx context.Context, texts []string, options EmbedOptions) ([]float32, []TextInfo, error) {
+	dimensions := m.info.Dimensions
+	if options.Dimensions > 0 {
+		dimensions = options.Dimensions
+	}
+	if dimensions > m.info.FullDimensions { // so that no buffer is made for them
+		return nil, nil, &Error{Code: Dimensions, Message: fmt.Sprintf(
+			"%d dimensions cannot be had: the model '%s' gives 1 to %d", dimensions, m.info.Name, m.info.FullDimensions)}
+	}
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	ctx, progress := newProgress(ctx, options.Progress)
+	defer progress.end()
 	cancel, done, err := watch(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer done()
-	options := C.qntx_embed_embed_options{size: C.sizeof_qntx_embed_embed_options, cancel: cancel}
-	var pin runtime.Pinner
-	defer pin.Unpin()
+	arguments := C.qntx_embed_embed_options{
+		size:        C.sizeof_qntx_embed_embed_options,
+		prompt:      lend(&pin, options.Prompt),
+		cancel:      cancel,
+		dimensions:  C.size_t(options.Dimensions),
+		prompt_kind: C.uint32_t(options.PromptKind),
+		truncate:    C.uint32_t(options.Truncate),
+	}
+	progress.lend(&pin, &arguments)
 	lent := make([]C.qntx_embed_str, len(texts))
 	for i, text := range texts {
 		lent[i] = lend(&pin, text)
 	}
-	vectors := make([]float32, len(texts)*m.info.Dimensions)
+	vectors := make([]float32, len(texts)*dimensions)
 	native := make([]C.qntx_embed_text_info, len(texts))
 	err = m.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)), &options,
+		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)), &arguments,
 			floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(native), failed)
 	})
 	if err != nil {

@@ -38,7 +38,7 @@ func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 	words := strings.Fields("the cat sat on a mat and the dog ran off")
 	for n := range words {
 		text := strings.Join(words[:n+1], " ")
-		vectors, _, err := model.Embed(context.Background(), []string{text})
+		vectors, _, err := model.Embed(context.Background(), []string{text}, capi.EmbedOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 				for n := range words {
 					texts = append(texts, strings.Join(words[:n+1], " "))
 				}
-				vectors, infos, err := model.Embed(context.Background(), texts)
+				vectors, infos, err := model.Embed(context.Background(), texts, capi.EmbedOptions{})
 				if err != nil {
 					t.Error(err)
 					return
@@ -97,7 +97,7 @@ func TestCloseDuringCallsWaitsForThem(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for {
-				_, _, err := model.Embed(context.Background(), []string{"the cat sat on the mat", "the dog ran"})
+				_, _, err := model.Embed(context.Background(), []string{"the cat sat on the mat", "the dog ran"}, capi.EmbedOptions{})
 				once.Do(func() { close(started) })
 				if errors.Is(err, capi.ErrClosed) {
 					return
@@ -118,7 +118,7 @@ func TestCloseDuringCallsWaitsForThem(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if _, _, err := model.Embed(context.Background(), nil); !errors.Is(err, capi.ErrClosed) {
+	if _, _, err := model.Embed(context.Background(), nil, capi.EmbedOptions{}); !errors.Is(err, capi.ErrClosed) {
 		t.Fatal(err)
 	}
 }
@@ -135,7 +135,7 @@ func TestErrorsAreThoseOfTheLibrary(t *testing.T) {
 			return err
 		}, capi.ModelNotFound, `/no/such\0directory`},
 		"invalid UTF-8": {func() error {
-			_, _, err := model.Embed(context.Background(), []string{"good", "bad \xff"})
+			_, _, err := model.Embed(context.Background(), []string{"good", "bad \xff"}, capi.EmbedOptions{})
 			return err
 		}, capi.InvalidUTF8, "text 1"},
 		"unknown format": {func() error {

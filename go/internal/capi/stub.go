@@ -22,11 +22,20 @@ type Model struct{}
 // OpenModel gives ErrNotCompiled.
 func OpenModel(string, ModelOptions) (*Model, error) { return nil, ErrNotCompiled }
 
+// WriteManifest gives ErrNotCompiled.
+func WriteManifest(string) (ManifestInfo, error) { return ManifestInfo{}, ErrNotCompiled }
+
+// CheckManifest gives ErrNotCompiled.
+func CheckManifest(string) (ManifestInfo, error) { return ManifestInfo{}, ErrNotCompiled }
+
+// Stats gives ErrNotCompiled.
+func (*Model) Stats() (ModelStats, error) { return ModelStats{}, ErrNotCompiled }
+
 // Info gives nothing.
 func (*Model) Info() ModelInfo { return ModelInfo{} }
 
 // Embed gives ErrNotCompiled.
-func (*Model) Embed(context.Context, []string) ([]float32, []TextInfo, error) {
+func (*Model) Embed(context.Context, []string, EmbedOptions) ([]float32, []TextInfo, error) {
 	return nil, nil, ErrNotCompiled
 }
 

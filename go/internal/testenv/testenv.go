@@ -67,6 +67,7 @@ type GoldenText struct {
 	Tokens     int    `json:"tokens"`
 	FullTokens int    `json:"full_tokens"`
 	Truncated  bool   `json:"truncated"`
+	PromptName string `json:"prompt_name"`
 	Blob       string `json:"embedding_f32le_base64"`
 	Vector     []float32
 }
@@ -74,7 +75,22 @@ type GoldenText struct {
 // Golden is the golden texts of all-MiniLM-L6-v2.
 func Golden(t testing.TB) []GoldenText {
 	t.Helper()
-	file, err := os.Open(filepath.Join(Repository(t), "tests/fixtures/golden/golden.jsonl"))
+	golden := goldenOf(t, "golden")
+	if len(golden) < 100 {
+		t.Fatalf("%d golden texts; expected 100 or more", len(golden))
+	}
+	return golden
+}
+
+// Prompts is a tiny model that has prompts, and its golden texts.
+func Prompts(t testing.TB) (directory string, golden []GoldenText) {
+	t.Helper()
+	return filepath.Join(Repository(t), "tests/fixtures/tiny-prompts"), goldenOf(t, "tiny-prompts")
+}
+
+func goldenOf(t testing.TB, fixture string) []GoldenText {
+	t.Helper()
+	file, err := os.Open(filepath.Join(Repository(t), "tests/fixtures", fixture, "golden.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +103,6 @@ func Golden(t testing.TB) []GoldenText {
 		}
 		text.Vector = floats(t, text.Blob)
 		golden = append(golden, text)
-	}
-	if len(golden) < 100 {
-		t.Fatalf("%d golden texts; expected 100 or more", len(golden))
 	}
 	return golden
 }

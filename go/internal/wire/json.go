@@ -106,6 +106,15 @@ func List(path string, value json.RawMessage, limit int, read func(path string, 
 
 // Text reads a string that has more than white space in it.
 func Text(path string, value json.RawMessage) (string, error) {
+	text, err := String(path, value)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = fmt.Errorf("%s is empty; expected some text", path)
+	}
+	return text, err
+}
+
+// String reads a string, which may be empty.
+func String(path string, value json.RawMessage) (string, error) {
 	if kind(value) != "a string" {
 		return "", mismatch(path, value, "a string")
 	}
@@ -117,10 +126,15 @@ func Text(path string, value json.RawMessage) (string, error) {
 	if err := json.Unmarshal(value, &text); err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(text) == "" {
-		return "", fmt.Errorf("%s is empty; expected some text", path)
-	}
 	return text, nil
+}
+
+// Number reads a number as it is written, for one of the functions that read parameters.
+func Number(path string, value json.RawMessage) (string, error) {
+	if kind(value) != "a number" {
+		return "", mismatch(path, value, "a number")
+	}
+	return string(value), nil
 }
 
 // Names lists names for an error's "expected".

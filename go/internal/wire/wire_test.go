@@ -109,4 +109,46 @@ func TestParametersOutOfRangeAreRefused(t *testing.T) {
 			t.Errorf("threshold %q: %v, error %v", value, got, err)
 		}
 	}
+	for value, want := range map[string]int{"1": 1, "384": 384, "1000000": 1000000} {
+		if got, err := Count("dimensions", value); err != nil || got != want {
+			t.Errorf("dimensions %q: %d, error %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "0", "-1", "8.5", "1e3", " 5", "ten", "99999999999999999999"} {
+		if got, err := Count("--dimensions", value); err == nil || !strings.Contains(err.Error(), "--dimensions") {
+			t.Errorf("dimensions %q: %d, error %v", value, got, err)
+		}
+	}
+	for value, want := range map[string]embeddings.Truncate{"default": embeddings.TruncateDefault,
+		"right": embeddings.TruncateRight, "left": embeddings.TruncateLeft, "error": embeddings.TruncateError} {
+		if got, err := Truncate("truncate", value); err != nil || got != want {
+			t.Errorf("truncate %q: %v, error %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "Right", "none", "1"} {
+		if _, err := Truncate("--truncate", value); err == nil || !strings.Contains(err.Error(), `"left" or "error"`) {
+			t.Errorf("truncate %q: %v", value, err)
+		}
+	}
+}
+
+func TestAStringMayBeEmptyAndANumberIsLeftAsItIsWritten(t *testing.T) {
+	for json, want := range map[string]string{`""`: "", `" "`: " ", `"query: "`: "query: ", `"\u0000"`: "\x00"} {
+		if got, err := String("prompt", []byte(json)); err != nil || got != want {
+			t.Errorf("%s: %q, error %v", json, got, err)
+		}
+	}
+	for _, json := range []string{`null`, `7`, `["a"]`, `"\ud800"`} {
+		if _, err := String("prompt", []byte(json)); err == nil || !strings.Contains(err.Error(), "prompt") {
+			t.Errorf("%s: %v", json, err)
+		}
+	}
+	for _, json := range []string{`7`, `-1`, `1e2`, `8.5`} {
+		if got, err := Number("dimensions", []byte(json)); err != nil || got != json {
+			t.Errorf("%s: %q, error %v", json, got, err)
+		}
+	}
+	if _, err := Number("dimensions", []byte(`"7"`)); err == nil || !strings.Contains(err.Error(), "is a string; expected a number") {
+		t.Error(err)
+	}
 }
