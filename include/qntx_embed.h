@@ -55,6 +55,13 @@
 // Run `onnx/model.onnx` or `model.onnx`, or fail.
 #define QNTX_EMBED_FORMAT_ONNX 2
 
+// The network computes in f32.
+#define QNTX_EMBED_PRECISION_FP32 0
+
+// Its linear layers compute in 8 bits: faster, with slightly other vectors, which can be compared with those of fp32.
+// For networks from weights, not from ONNX files.
+#define QNTX_EMBED_PRECISION_INT8 1
+
 // The directory's default prompt, where it has one.
 #define QNTX_EMBED_PROMPT_DEFAULT 0
 
@@ -202,6 +209,8 @@ typedef struct qntx_embed_model_options {
   size_t cache_bytes;
   // One of `QNTX_EMBED_FORMAT_...`.
   uint32_t format;
+  // One of `QNTX_EMBED_PRECISION_...`.
+  uint32_t precision;
   // 1: a directory without a manifest is refused with `QNTX_EMBED_STATUS_MODEL_NOT_FOUND`, and one that is not as its
   // manifest says with `QNTX_EMBED_STATUS_MODEL_INVALID`, before any file of it is parsed (see
   // `qntx_embed_manifest_write`). 0: files are not compared with anything.
@@ -231,8 +240,8 @@ typedef struct qntx_embed_model_info {
   const char *default_prompt_name;
   // 0 where the directory has no modules.json: hidden states are then pooled by their mean.
   uint32_t has_modules;
-  // 0.
-  uint32_t reserved;
+  // One of `QNTX_EMBED_PRECISION_...`.
+  uint32_t precision;
 } qntx_embed_model_info;
 
 // What an open model has done so far. Set `size` before the call; a newer library fills only what an older caller's
