@@ -62,6 +62,7 @@ class Workbench:
         ours = self._cargo("qntx")
         programs = [
             Program("qntx", "libqntx_embed", [ours]),
+            Program("qntx-int8", "libqntx_embed, int8", [ours], environment=dict(BENCH_PRECISION="int8")),
             Program("reference", "reference (Python, ONNX Runtime)", [VENV_PYTHON, HERE / "reference.py"]),
         ]
         if torch:

@@ -2,7 +2,7 @@
 import re
 from statistics import median
 
-OURS, REFERENCE, TORCH = "qntx", "reference", "sentence-transformers"
+OURS, INT8, REFERENCE, TORCH = "qntx", "qntx-int8", "reference", "sentence-transformers"
 
 
 class Spread:
@@ -188,6 +188,13 @@ def goals_table(s):
     cosines = [v["smallest"] if not v["below"] else 0 for v in s.results["vectors"].get(OURS, {}).values()]
     at_least("every vector: cosine 0.99999 with %s" % s.truth, min(cosines) if cosines else None, 0.99999,
              lambda x: "—" if x is None else "%.7f" % x)
+    for corpus, found in s.results.get("int8", {}).items():
+        faster = s.ratio((INT8, "batch", corpus), (OURS, "batch", corpus))
+        vnni = "avx512_vnni" in s.results["machine"]["sets"]
+        least = 1.6 if vnni else 1.0
+        at_least("int8, %s texts: %.1f x fp32 (%s VNNI)" % (corpus, least, "with" if vnni else "without"), faster, least)
+        at_least("int8, %s texts: mean cosine 0.999 with fp32" % corpus, found["mean"], 0.999, lambda x: "%.5f" % x)
+        at_least("int8, %s texts: recall@10 0.97 against fp32" % corpus, found["recall"], 0.97, lambda x: "%.4f" % x)
     return table(["goal", "measured", "met"], rows)
 
 
@@ -287,6 +294,8 @@ def method(s):
         "ends in that time; latencies also what still waits when it is over." % number(r["seconds"]),
         "Load is opening the model, with files in the page cache, without the start of the process (Python: imports). Peak is "
         "the whole process's (`ru_maxrss`).",
+        "recall@10 of int8: each text of the corpus is a query against all others; of the ten nearest by fp32 vectors, so many are "
+        "among the ten nearest by int8 vectors (`benches/recall.py`).",
         "“cosine < 0.999” counts vectors of the counted pass that differ from those of %s." % s.truth,
         "The reference (`benches/reference.py`): texts sorted by length, batches of 256 tokens, one session of one thread "
         "for each core; one caller has a session with all threads, many wait in one queue for those of one thread.",

@@ -194,6 +194,17 @@ def compare_vectors(a, results, programs):
                     file, vectors_file(a, truth, corpus), places)
 
 
+def compare_int8(a, results):
+    """Our int8 against our fp32, as a search sees it."""
+    results["int8"] = {}
+    for corpus in CORPORA:
+        int8, fp32 = (vectors_file(a, name, corpus) for name in (report.INT8, report.OURS))
+        if int8.exists() and fp32.exists():
+            results["int8"][corpus] = json.loads(subprocess.check_output([
+                str(prepare.VENV_PYTHON), str(prepare.HERE / "recall.py"), str(int8), str(fp32),
+                str(results["corpora"][corpus]["texts"])], universal_newlines=True))
+
+
 def measure_memory(a, bench, programs, results):
     ours = programs[0]
     say("memory while %d texts are embedded: about %.0f minutes" % (a.memory_texts, a.memory_texts / 15000))
@@ -275,6 +286,7 @@ def run(a):
         say("WARNING: the machine is busy (load %.1f); figures will be too low" % busy)
     measure_all(a, bench, programs, results)
     compare_vectors(a, results, programs)
+    compare_int8(a, results)
     save(a, results)
     measure_inside(a, bench, inside, results)
     if a.memory_texts:

@@ -4,7 +4,7 @@
 mod program;
 
 use program::{Program, place};
-use qntx_embed::{EmbedOptions, Embedder, ModelOptions};
+use qntx_embed::{EmbedOptions, Embedder, ModelOptions, Precision};
 
 struct Qntx(Embedder);
 
@@ -21,7 +21,12 @@ impl Program for Qntx {
 
 fn main() {
     program::main(|| {
-        let options = ModelOptions { onnxruntime: Some(place("BENCH_ONNXRUNTIME")), ..Default::default() };
+        let precision = match std::env::var("BENCH_PRECISION").as_deref() {
+            Ok("int8") => Precision::Int8,
+            _ => Precision::Float32,
+        };
+        let options =
+            ModelOptions { onnxruntime: Some(place("BENCH_ONNXRUNTIME")), precision, ..Default::default() };
         Qntx(Embedder::open(&place("BENCH_MODEL"), &options).expect("the model opens"))
     });
 }
