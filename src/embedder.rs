@@ -149,7 +149,6 @@ impl Embedder {
             Model::read(directory, options.format, options.precision, options.max_tokens, options.require_manifest)?;
         let settings =
             Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
-        let tokenizer = Tokenizer::new(model.tokenizer, settings)?;
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n if n <= 1024 => n,
@@ -166,8 +165,14 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        let factory = Factory::new(runtime, model.network, threads)?;
-        let mut wide = factory.session(threads)?;
+        // The tokenizer is read while the sessions are made.
+        let (tokenizer, sessions) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
+            let sessions = Factory::new(runtime, model.network, threads).and_then(|factory| factory.sessions(threads));
+            let tokenizer = tokenizer.join();
+            (tokenizer.unwrap_or_else(|_| fail!(Internal, "the tokenizer panicked while it was read")), sessions)
+        });
+        let (tokenizer, (mut wide, narrow)) = (tokenizer?, sessions?);
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
             hidden = Some(match rows {
@@ -176,7 +181,6 @@ impl Embedder {
             });
             Ok(())
         })?;
-        let narrow = (0..threads).map(|_| factory.session(1)).collect::<Result<Vec<_>>>()?;
         let queue = if options.queue == 0 { DEFAULT_QUEUE } else { options.queue };
         let scheduler = Scheduler::new(wide, narrow, queue)?;
         let Some((dim, by_token)) = hidden else { fail!(Internal, "the network gave nothing") };

@@ -32,15 +32,15 @@ pub struct Weights {
 /// One block of a panel's outputs: `[inputs / 2, output, 2]`, or for VNNI `[inputs / 4, output, 4]` with 128 added.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Codes([u8; BLOCK * PANEL]);
+struct Codes([[u8; 2 * PANEL]; BLOCK / 2]);
 
 /// Activations of a batch, in 8 bits; a buffer that a thread uses again.
 #[derive(Default)]
 pub struct Scratch {
-    /// `[row, block]`: the codes, widened.
-    wide: Vec<[i16; BLOCK]>,
+    /// `[row, block]`: the codes in pairs, widened. Sizes are in the types, so that the inner loops check no index.
+    wide: Vec<[[i16; 2]; BLOCK / 2]>,
     /// The same for VNNI, not widened, and 128 times the sum of each block.
-    narrow: Vec<[i8; BLOCK]>,
+    narrow: Vec<[[i8; 4]; BLOCK / 4]>,
     sums: Vec<i32>,
     scales: Vec<f32>,
 }
@@ -111,7 +111,7 @@ impl Weights {
         let panels = outputs.div_ceil(PANEL);
         let zero = if kernel.vnni() { 128 } else { 0 };
         let group = if kernel.vnni() { 4 } else { 2 };
-        let mut codes = vec![Codes([zero; BLOCK * PANEL]); panels * blocks];
+        let mut codes = vec![Codes([[zero; 2 * PANEL]; BLOCK / 2]); panels * blocks];
         let mut scales = vec![[0f32; PANEL]; panels * blocks];
         for (output, row) in values.chunks_exact(inputs.max(1)).enumerate() {
             for (b, block) in row.chunks(BLOCK).enumerate() {
@@ -120,7 +120,7 @@ impl Weights {
                 scales[at][output % PANEL] = step;
                 for (i, &x) in block.iter().enumerate() {
                     let place = (i / group * PANEL + output % PANEL) * group + i % group;
-                    codes[at].0[place] = (code(x, inverse) as u8).wrapping_add(zero);
+                    codes[at].0.as_flattened_mut()[place] = (code(x, inverse) as u8).wrapping_add(zero);
                 }
             }
         }
@@ -210,10 +210,10 @@ impl Scratch {
         let codes = block.map(|x| code(x, inverse));
         self.scales.push(step);
         if kernel.vnni() {
-            self.narrow.push(codes.map(|c| c as i8));
+            self.narrow.push(pulp::cast(codes.map(|c| c as i8)));
             self.sums.push(128 * codes.iter().sum::<i32>());
         } else {
-            self.wide.push(codes.map(|c| c as i16));
+            self.wide.push(pulp::cast(codes.map(|c| c as i16)));
         }
     }
 }
@@ -282,7 +282,7 @@ mod plain {
             for block in 0..blocks {
                 let (codes, own) = (&panel.codes[block].0, &scratch.wide[row * blocks + block]);
                 let mut exact = [0i32; PANEL];
-                for (pairs, a) in codes.as_chunks::<{ 2 * PANEL }>().0.iter().zip(own.as_chunks::<2>().0) {
+                for (pairs, a) in codes.iter().zip(own) {
                     for (sum, w) in exact.iter_mut().zip(pairs.as_chunks::<2>().0) {
                         *sum += i32::from(w[0] as i8) * i32::from(a[0]) + i32::from(w[1] as i8) * i32::from(a[1]);
                     }
@@ -303,7 +303,7 @@ mod plain {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Columns, Kernel, PANEL, Panel, Scratch};
+    use super::{BLOCK, Columns, Kernel, Panel, Scratch};
 
     /// The loops of `fill_here`, compiled for AVX2.
     #[target_feature(enable = "avx2,fma")]
@@ -320,16 +320,16 @@ mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     fn tile<const ROWS: usize>(panel: Panel<'_>, scratch: &Scratch, first: usize, out: &Columns<'_>) {
         let blocks = panel.codes.len();
-        let rows: [&[[i16; BLOCK]]; ROWS] = std::array::from_fn(|r| &scratch.wide[(first + r) * blocks..][..blocks]);
+        let rows: [&[[[i16; 2]; BLOCK / 2]]; ROWS] =
+            std::array::from_fn(|r| &scratch.wide[(first + r) * blocks..][..blocks]);
         let scales: [&[f32]; ROWS] = std::array::from_fn(|r| &scratch.scales[(first + r) * blocks..][..blocks]);
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         for block in 0..blocks {
             let mut exact = [[_mm256_setzero_si256(); 2]; ROWS];
-            let own: [&[[i16; 2]]; ROWS] = std::array::from_fn(|r| rows[r][block].as_chunks::<2>().0);
-            for (pair, w) in panel.codes[block].0.as_chunks::<{ 2 * PANEL }>().0.iter().enumerate() {
-                let (low, high) = w.split_at(PANEL);
-                let low = _mm256_cvtepi8_epi16(load(low));
-                let high = _mm256_cvtepi8_epi16(load(high));
+            let own: [&[[i16; 2]; BLOCK / 2]; ROWS] = std::array::from_fn(|r| &rows[r][block]);
+            for (pair, w) in panel.codes[block].0.iter().enumerate() {
+                let [low, high]: [__m128i; 2] = pulp::cast(*w);
+                let (low, high) = (_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high));
                 for r in 0..ROWS {
                     let a = _mm256_set1_epi32(pulp::cast(own[r][pair]));
                     exact[r][0] = _mm256_add_epi32(exact[r][0], _mm256_madd_epi16(a, low));
@@ -349,20 +349,13 @@ mod avx2 {
             out.write(first + r, panel.column, &pulp::cast(sums));
         }
     }
-
-    #[target_feature(enable = "avx2,fma")]
-    fn load(codes: &[u8]) -> __m128i {
-        let mut bytes = [0u8; 16];
-        bytes.copy_from_slice(codes);
-        pulp::cast(bytes)
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod vnni {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Columns, PANEL, Panel, Scratch};
+    use super::{BLOCK, Columns, Panel, Scratch};
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub fn rows(panel: Panel<'_>, scratch: &Scratch, rows: std::ops::Range<usize>, out: &Columns<'_>) {
@@ -374,16 +367,17 @@ mod vnni {
     #[target_feature(enable = "avx512f,avx512vnni")]
     fn tile<const ROWS: usize>(panel: Panel<'_>, scratch: &Scratch, first: usize, out: &Columns<'_>) {
         let blocks = panel.codes.len();
-        let rows: [&[[i8; BLOCK]]; ROWS] = std::array::from_fn(|r| &scratch.narrow[(first + r) * blocks..][..blocks]);
+        let rows: [&[[[i8; 4]; BLOCK / 4]]; ROWS] =
+            std::array::from_fn(|r| &scratch.narrow[(first + r) * blocks..][..blocks]);
         let own = |r: usize| (first + r) * blocks..(first + r + 1) * blocks;
         let scales: [&[f32]; ROWS] = std::array::from_fn(|r| &scratch.scales[own(r)]);
         let offsets: [&[i32]; ROWS] = std::array::from_fn(|r| &scratch.sums[own(r)]);
         let mut sums = [_mm512_setzero_ps(); ROWS];
         for block in 0..blocks {
             let mut exact: [__m512i; ROWS] = std::array::from_fn(|r| _mm512_set1_epi32(-offsets[r][block]));
-            let own: [&[[i8; 4]]; ROWS] = std::array::from_fn(|r| rows[r][block].as_chunks::<4>().0);
-            for (four, w) in panel.codes[block].0.as_chunks::<{ 4 * PANEL }>().0.iter().enumerate() {
-                let w: __m512i = pulp::cast(*w);
+            let own: [&[[i8; 4]; BLOCK / 4]; ROWS] = std::array::from_fn(|r| &rows[r][block]);
+            let codes: [__m512i; BLOCK / 4] = pulp::cast(panel.codes[block].0);
+            for (four, &w) in codes.iter().enumerate() {
                 for r in 0..ROWS {
                     exact[r] = _mm512_dpbusd_epi32(exact[r], w, _mm512_set1_epi32(pulp::cast(own[r][four])));
                 }

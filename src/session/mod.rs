@@ -99,8 +99,21 @@ impl Factory {
         Ok(Self { runtime, source })
     }
 
+    /// One session of `threads` threads, and as many of one thread, made side by side.
+    pub fn sessions(&self, threads: usize) -> Result<(Session, Vec<Session>)> {
+        std::thread::scope(|scope| {
+            let narrow: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.session(1))).collect();
+            let wide = self.session(threads);
+            let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<Session>>| {
+                thread.join().unwrap_or_else(|_| fail!(Internal, "a thread that made a session panicked"))
+            };
+            let narrow = narrow.into_iter().map(joined).collect::<Result<Vec<_>>>()?;
+            Ok((wide?, narrow))
+        })
+    }
+
     /// A session that works with `threads` threads, the caller's included.
-    pub fn session(&self, threads: usize) -> Result<Session> {
+    fn session(&self, threads: usize) -> Result<Session> {
         let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
         let mut builder = configure(builder, threads).map_err(failed)?;
         match &self.source {
