@@ -4,7 +4,7 @@
 //! (`vpmaddwd`). That is twice as fast as memory delivers rows, so wider registers and VNNI have nothing to add, and a
 //! processor that has them runs the same code. What counts more is that rows are on their way before their turn.
 
-use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
+use pulp::{Arch, NullaryFnOnce};
 
 use super::quantise::{Form, Query};
 
@@ -74,15 +74,6 @@ impl<K: Kernel> NullaryFnOnce for One<'_, K> {
     }
 }
 
-impl WithSimd for One<'_, Plain> {
-    type Output = i32;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> i32 {
-        self.call()
-    }
-}
-
 struct Reaching<'a, K> {
     kernel: K,
     high: &'a [i8],
@@ -119,15 +110,6 @@ impl<K: Kernel> NullaryFnOnce for Reaching<'_, K> {
             keep(*at, kernel.products([row(*at)], values)[0]);
         }
         count
-    }
-}
-
-impl WithSimd for Reaching<'_, Plain> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        self.call()
     }
 }
 

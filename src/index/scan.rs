@@ -68,12 +68,21 @@ impl<T: Sync> Scan<'_, T> {
         let (mut chosen, mut near) = ([0u16; STRIPE], [0u16; STRIPE]);
         for first in (0..block.len()).step_by(STRIPE) {
             let rows = first..block.len().min(first + STRIPE);
-            let mut kept = 0;
-            for row in rows {
-                // Written in any case, counted if kept: a filter that lets half of the rows pass is no branch to guess.
-                chosen[kept] = row as u16;
-                kept += usize::from(self.keep.is_none_or(|keep| keep(&block.payloads[row])));
-            }
+            let kept = match self.keep {
+                None => {
+                    chosen.iter_mut().zip(rows.clone()).for_each(|(chosen, row)| *chosen = row as u16);
+                    rows.len()
+                }
+                Some(keep) => {
+                    let mut kept = 0;
+                    for row in rows {
+                        // Written in any case, counted if kept: a filter that half of the rows pass is no branch to guess.
+                        chosen[kept] = row as u16;
+                        kept += usize::from(keep(&block.payloads[row]));
+                    }
+                    kept
+                }
+            };
             counts.kept += kept;
             let planes = (block.high.as_slice(), block.forms.as_slice());
             let count = reaching(planes, &chosen[..kept], self.query, self.floor.get(), &mut near[..kept]);
