@@ -7,8 +7,8 @@ use super::dot::{dot, reaching};
 use super::nearest::{Candidate, Floor, Nearest};
 use super::quantise::Query;
 
-/// Rows between two looks at what a row must reach.
-const STRIPE: usize = 1024;
+/// Rows between two looks at what a row must reach: few at first, when any row reaches it.
+const STRIPE: std::ops::RangeInclusive<usize> = 32..=1024;
 
 /// Bytes of high planes that pay for a thread: it takes about as long to start one as to scan a tenth of them.
 const BYTES_OF_A_THREAD: usize = 4 << 20;
@@ -65,9 +65,13 @@ impl<T: Sync> Scan<'_, T> {
     }
 
     fn block(&self, block: &Block<T>, nearest: &mut Nearest, counts: &mut Counts) {
-        let (mut chosen, mut near) = ([0u16; STRIPE], [0u16; STRIPE]);
-        for first in (0..block.len()).step_by(STRIPE) {
-            let rows = first..block.len().min(first + STRIPE);
+        let (mut chosen, mut near) = ([0u16; *STRIPE.end()], [0u16; *STRIPE.end()]);
+        let mut first = 0;
+        while first < block.len() {
+            // Until a thread has seen enough rows, a stripe is as long as all that it has seen.
+            let stripe = counts.kept.clamp(*STRIPE.start(), *STRIPE.end());
+            let rows = first..block.len().min(first + stripe);
+            first = rows.end;
             let kept = match self.keep {
                 None => {
                     chosen.iter_mut().zip(rows.clone()).for_each(|(chosen, row)| *chosen = row as u16);
