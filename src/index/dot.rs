@@ -9,10 +9,10 @@ use pulp::{Arch, NullaryFnOnce};
 use super::quantise::{Form, Query};
 
 /// Rows that are worked on together, so that a part of the query is loaded once for all of them.
-const GROUP: usize = 4;
+const GROUP: usize = 2;
 
 /// Rows are asked from memory so many groups before they are worked on.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 
 /// The product of a row's plane with a query; both as long as each other, a multiple of [`super::quantise::LANES`].
 pub fn dot(plane: &[i8], query: &[i16]) -> i32 {
