@@ -1,7 +1,7 @@
 //! Products of a query with rows, by the instructions of the processor that it runs on.
 //!
 //! Components of 8 bits are widened to the query's 16, multiplied, and added in pairs, which is one instruction with AVX2
-//! (`vpmaddwd`). That is twice as fast as memory delivers rows, so wider registers and VNNI have nothing to add, and a
+//! (`vpmaddwd`). That is faster than memory delivers rows, so wider registers and VNNI have nothing to add, and a
 //! processor that has them runs the same code. What counts more is that rows are on their way before their turn.
 
 use pulp::{Arch, NullaryFnOnce};

@@ -140,8 +140,8 @@ impl<T> Index<T> {
 impl<T: Sync> Index<T> {
     /// The rows nearest to `query`, exactly as if all vectors had been compared by [`blob::similarity`].
     ///
-    /// `exact` writes the vector of a key: the one that was put, or one of another length that became that one by
-    /// [`blob::normalize`]. It is called on the caller's thread, for few rows more than are found; its error ends the search.
+    /// `exact` writes the vector of a key: the one that was put, or the one of which that was the unit vector in f32. It
+    /// is called on the caller's thread, for hardly more rows than are found; its error ends the search.
     /// A query of other dimensions or with a component that is not finite is an error, and so are `k` 0 and a threshold
     /// that is not a number.
     pub fn search(
