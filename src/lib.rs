@@ -19,6 +19,8 @@ mod embedder;
 mod error;
 pub mod ffi;
 mod head;
+#[doc(hidden)]
+pub mod index;
 mod kernel;
 mod model;
 mod pooling;
