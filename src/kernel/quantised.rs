@@ -45,6 +45,10 @@ pub struct Scratch {
     scales: Vec<f32>,
 }
 
+/// Codes and scales of some rows.
+#[cfg(target_arch = "x86_64")]
+type Rows<'a, const ROWS: usize, C> = ([&'a [C]; ROWS], [&'a [f32]; ROWS]);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
     Plain,
@@ -204,16 +208,33 @@ impl Scratch {
         }
     }
 
+    /// `blocks` codes and scales of each row from `first` on.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn of<'a, const ROWS: usize, C>(&'a self, codes: &'a [C], first: usize, blocks: usize) -> Rows<'a, ROWS, C> {
+        // By a loop: the compiler does not inline closures into functions with target features.
+        let mut rows: Rows<'a, ROWS, C> = ([&[]; ROWS], [&[]; ROWS]);
+        for r in 0..ROWS {
+            let own = (first + r) * blocks..(first + r + 1) * blocks;
+            rows.0[r] = &codes[own.clone()];
+            rows.1[r] = &self.scales[own];
+        }
+        rows
+    }
+
     #[inline(always)]
     fn push(&mut self, block: &[f32; BLOCK], kernel: Kernel) {
         let (step, inverse) = scale(block);
-        let codes = block.map(|x| code(x, inverse));
+        let mut codes = [0i16; BLOCK];
+        for (to, &x) in codes.iter_mut().zip(block) {
+            *to = code(x, inverse) as i16;
+        }
         self.scales.push(step);
         if kernel.vnni() {
             self.narrow.push(pulp::cast(codes.map(|c| c as i8)));
-            self.sums.push(128 * codes.iter().sum::<i32>());
+            self.sums.push(128 * codes.iter().map(|&c| i32::from(c)).sum::<i32>());
         } else {
-            self.wide.push(pulp::cast(codes.map(|c| c as i16)));
+            self.wide.push(pulp::cast(codes));
         }
     }
 }
@@ -245,7 +266,15 @@ impl<'a> Columns<'a> {
         debug_assert!(at + count <= self.len, "inside of the matrix");
         // SAFETY: `multiply` has checked that the matrix has the row, `count` ends with it, and nobody else writes
         // these columns now, by the contract of `new`.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.to.add(at), count) };
+        unsafe {
+            let to = self.to.add(at);
+            if count == PANEL {
+                // Of a known size: no call of memcpy.
+                to.cast::<[f32; PANEL]>().write_unaligned(*values);
+            } else {
+                std::ptr::copy_nonoverlapping(values.as_ptr(), to, count);
+            }
+        }
     }
 }
 
@@ -303,7 +332,7 @@ mod plain {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Columns, Kernel, Panel, Scratch};
+    use super::{Columns, Kernel, Panel, Scratch};
 
     /// The loops of `fill_here`, compiled for AVX2.
     #[target_feature(enable = "avx2,fma")]
@@ -320,13 +349,14 @@ mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     fn tile<const ROWS: usize>(panel: Panel<'_>, scratch: &Scratch, first: usize, out: &Columns<'_>) {
         let blocks = panel.codes.len();
-        let rows: [&[[[i16; 2]; BLOCK / 2]]; ROWS] =
-            std::array::from_fn(|r| &scratch.wide[(first + r) * blocks..][..blocks]);
-        let scales: [&[f32]; ROWS] = std::array::from_fn(|r| &scratch.scales[(first + r) * blocks..][..blocks]);
+        let (rows, scales) = scratch.of::<ROWS, _>(&scratch.wide, first, blocks);
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         for block in 0..blocks {
             let mut exact = [[_mm256_setzero_si256(); 2]; ROWS];
-            let own: [&[[i16; 2]; BLOCK / 2]; ROWS] = std::array::from_fn(|r| &rows[r][block]);
+            let mut own = [&rows[0][block]; ROWS];
+            for r in 1..ROWS {
+                own[r] = &rows[r][block];
+            }
             for (pair, w) in panel.codes[block].0.iter().enumerate() {
                 let [low, high]: [__m128i; 2] = pulp::cast(*w);
                 let (low, high) = (_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high));
@@ -367,15 +397,18 @@ mod vnni {
     #[target_feature(enable = "avx512f,avx512vnni")]
     fn tile<const ROWS: usize>(panel: Panel<'_>, scratch: &Scratch, first: usize, out: &Columns<'_>) {
         let blocks = panel.codes.len();
-        let rows: [&[[[i8; 4]; BLOCK / 4]]; ROWS] =
-            std::array::from_fn(|r| &scratch.narrow[(first + r) * blocks..][..blocks]);
-        let own = |r: usize| (first + r) * blocks..(first + r + 1) * blocks;
-        let scales: [&[f32]; ROWS] = std::array::from_fn(|r| &scratch.scales[own(r)]);
-        let offsets: [&[i32]; ROWS] = std::array::from_fn(|r| &scratch.sums[own(r)]);
+        let (rows, scales) = scratch.of::<ROWS, _>(&scratch.narrow, first, blocks);
+        let offsets = &scratch.sums[first * blocks..][..ROWS * blocks];
         let mut sums = [_mm512_setzero_ps(); ROWS];
         for block in 0..blocks {
-            let mut exact: [__m512i; ROWS] = std::array::from_fn(|r| _mm512_set1_epi32(-offsets[r][block]));
-            let own: [&[[i8; 4]; BLOCK / 4]; ROWS] = std::array::from_fn(|r| &rows[r][block]);
+            let mut exact = [_mm512_setzero_si512(); ROWS];
+            for r in 0..ROWS {
+                exact[r] = _mm512_set1_epi32(-offsets[r * blocks + block]);
+            }
+            let mut own = [&rows[0][block]; ROWS];
+            for r in 1..ROWS {
+                own[r] = &rows[r][block];
+            }
             let codes: [__m512i; BLOCK / 4] = pulp::cast(panel.codes[block].0);
             for (four, &w) in codes.iter().enumerate() {
                 for r in 0..ROWS {

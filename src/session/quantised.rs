@@ -3,6 +3,7 @@
 //! `QuantisedLinear(x [tokens, inputs]) -> [tokens, outputs]`, attributes `weights` (which matrix) and `outputs`. The
 //! matrices belong to the operator, not to the graph, so that all sessions have the same ones.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use ort::operator::{
@@ -32,6 +33,11 @@ pub fn quantise(matrices: Vec<Tensor>, threads: usize) -> Result<Arc<[Weights]>>
         fail!(Internal, "a thread that quantises weights panicked");
     }
     Ok(quantised.into())
+}
+
+thread_local! {
+    /// One for all matrices, so that it stays in the processor's cache.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 pub struct QuantisedLinear {
@@ -72,8 +78,9 @@ impl Operator for QuantisedLinear {
         let place = place.filter(|&i| i < self.weights.len());
         let place = place.ok_or_else(|| ort::Error::new("QuantisedLinear needs an attribute 'weights', a place"))?;
         let (weights, threads) = (Arc::clone(&self.weights), self.threads);
-        let mut scratch = Scratch::default();
-        Ok(guarded(move |context| multiply(context, &weights[place], threads, &mut scratch)))
+        Ok(guarded(move |context| {
+            SCRATCH.with_borrow_mut(|scratch| multiply(context, &weights[place], threads, scratch))
+        }))
     }
 }
 
