@@ -65,6 +65,40 @@ pub(crate) fn unit(vector: &[f32]) -> Vec<f32> {
     vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect()
 }
 
+/// [`unit`] of a vector's bytes, into a vector that is used again; `false` where they are none of its length.
+pub(crate) fn unit_of_bytes(bytes: &[u8], unit: &mut [f32]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() || chunks.len() != unit.len() {
+        return false;
+    }
+    let mut squares = 0f64;
+    for (x, bytes) in unit.iter_mut().zip(chunks) {
+        *x = f32::from_le_bytes(*bytes);
+        squares += f64::from(*x) * f64::from(*x);
+    }
+    let norm = squares.sqrt();
+    unit.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    true
+}
+
+/// The square of the L2 distance of two vectors of one length. The order of the sums is fixed, so the same two vectors
+/// have the same distance everywhere, to the last bit; two equal ones have 0.
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0f64; 8];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..8 {
+            let difference = f64::from(a[i]) - f64::from(b[i]);
+            sums[i] += difference * difference;
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = f64::from(*a) - f64::from(*b);
+        sums[i] += difference * difference;
+    }
+    sums.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,12 +7,16 @@
 mod blob;
 mod error;
 mod model;
+mod rows;
+mod search;
 mod store;
 mod types;
 
 pub use blob::*;
 pub use error::*;
 pub use model::*;
+pub use rows::*;
+pub use search::*;
 pub use store::*;
 pub use types::*;
 
