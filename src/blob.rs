@@ -4,7 +4,18 @@ use crate::error::{Result, fail};
 
 /// The bytes of a vector: 4 little-endian bytes for each component.
 pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+    let mut bytes = Vec::new();
+    append_bytes(&mut bytes, vector);
+    bytes
+}
+
+/// Appends the bytes of a vector, four at a time.
+pub(crate) fn append_bytes(bytes: &mut Vec<u8>, vector: &[f32]) {
+    let start = bytes.len();
+    bytes.resize(start + 4 * vector.len(), 0);
+    for (bytes, x) in bytes[start..].as_chunks_mut::<4>().0.iter_mut().zip(vector) {
+        *bytes = x.to_le_bytes();
+    }
 }
 
 /// The vector of a blob. A length that is no multiple of 4 is an error.

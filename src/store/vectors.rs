@@ -109,7 +109,7 @@ pub struct Batch {
 impl Batch {
     pub fn push(&mut self, key: i64, unit: &[f32]) {
         self.keys.push(key);
-        self.units.extend(unit.iter().flat_map(|x| x.to_le_bytes()));
+        blob::append_bytes(&mut self.units, unit);
     }
 }
 

@@ -7,6 +7,8 @@ use qntx_embed::{Filter, Index, Query, Record, SearchOptions, Store};
 use super::{Random, options, record, vectors};
 
 const DIMENSIONS: usize = 384;
+/// As long as a real one.
+const FINGERPRINT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 #[test]
 #[ignore = "takes a minute; run it alone"]
@@ -24,8 +26,13 @@ fn ingest_and_search() {
         let texts: Vec<String> = (first..first + batch).map(|i| text(&mut random, i)).collect();
         let names: Vec<String> = (first..first + batch).map(|i| format!("document-{i}")).collect();
         let metadata: Vec<String> = (first..first + batch).map(|i| format!("{{\"year\":{}}}", i % 100)).collect();
-        let records: Vec<Record> =
-            (0..batch).map(|i| Record { metadata: &metadata[i], ..record(&names[i], &texts[i], &pool[i]) }).collect();
+        let records: Vec<Record> = (0..batch)
+            .map(|i| Record {
+                fingerprint: FINGERPRINT,
+                metadata: &metadata[i],
+                ..record(&names[i], &texts[i], &pool[i])
+            })
+            .collect();
         let start = Instant::now();
         store.put(&records).unwrap();
         putting += start.elapsed().as_secs_f64();
@@ -36,7 +43,7 @@ fn ingest_and_search() {
     let filter = Filter::parse(r#"["=","metadata.year",7]"#).unwrap();
     let query = &vectors(1, DIMENSIONS, 9)[0];
     let near = Query::Vector(query);
-    let plain = options(10, -1.0);
+    let plain = SearchOptions { fingerprint: FINGERPRINT, ..options(10, -1.0) };
     for (what, query, asked) in [
         ("by rows", near, SearchOptions { index: Index::Rows, ..plain }),
         ("by vec0", near, SearchOptions { index: Index::Vec0, ..plain }),
