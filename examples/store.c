@@ -43,6 +43,7 @@ static qntx_embed_status fill(const qntx_embed_store *store, const qntx_embed_mo
   for (int i = 0; i < PASSAGES; i++) {
     snprintf(ids[i], sizeof ids[i], "passage-%d", i + 1);
     texts[i] = str(passages[i]);
+    records[i].size = sizeof records[i];
     records[i].source_type = str("example");
     records[i].source_id = str(ids[i]);
     records[i].text = texts[i];
@@ -103,7 +104,7 @@ int main(int argc, char **argv) {
 
   qntx_embed_status status = qntx_embed_model_open(str(directory), NULL, &model, &error);
   if (status == QNTX_EMBED_STATUS_OK) status = qntx_embed_model_get_info(model, &info, &error);
-  if (status == QNTX_EMBED_STATUS_OK) status = qntx_embed_store_open(str(database), &store, &error);
+  if (status == QNTX_EMBED_STATUS_OK) status = qntx_embed_store_open(str(database), NULL, &store, &error);
   if (status == QNTX_EMBED_STATUS_OK) status = fill(store, model, &info, &error);
   if (status == QNTX_EMBED_STATUS_OK) status = ask(store, model, &info, question, &error);
   if (status != QNTX_EMBED_STATUS_OK) fprintf(stderr, "store: %s\n", qntx_embed_error_message(error));

@@ -83,13 +83,22 @@
 // They are refused with `QNTX_EMBED_STATUS_TOO_LONG`.
 #define QNTX_EMBED_TRUNCATE_ERROR 3
 
-// There was no row of this source and model.
+// The fastest index that can answer.
+#define QNTX_EMBED_INDEX_AUTO 0
+
+// The rows themselves are read.
+#define QNTX_EMBED_INDEX_ROWS 1
+
+// vec0; where it cannot answer (filters, many equal distances), the rows.
+#define QNTX_EMBED_INDEX_VEC0 2
+
+// There was no row of this source, chunk and model.
 #define QNTX_EMBED_OUTCOME_INSERTED 0
 
 // There was one; it keeps its id and creation time.
 #define QNTX_EMBED_OUTCOME_REPLACED 1
 
-// There was one with the same text and vector.
+// There was one with the same content.
 #define QNTX_EMBED_OUTCOME_UNCHANGED 2
 
 // What a function says of its call. The numbers never change and are never reused; later versions may add some, so
@@ -162,6 +171,9 @@ typedef struct qntx_embed_rows qntx_embed_rows;
 
 // An open database. Any number of threads at once through `const` pointers; freed once when no call uses it any more.
 typedef struct qntx_embed_store qntx_embed_store;
+
+// A text that a call gives; owned by the caller, never changing, freed with `qntx_embed_text_free`.
+typedef struct qntx_embed_text qntx_embed_text;
 
 // Bytes that the library owns until `qntx_embed_blob_free`.
 typedef struct qntx_embed_blob {
@@ -300,41 +312,9 @@ typedef struct qntx_embed_text_info {
   uint32_t truncated;
 } qntx_embed_text_info;
 
-// A text with its vector, to be stored under its source. All pointers are the caller's, read during the call.
-typedef struct qntx_embed_record {
-  // What kind of thing the text comes from. Not empty.
-  struct qntx_embed_str source_type;
-  // Which of them. Not empty. Source and fingerprint together name a row.
-  struct qntx_embed_str source_id;
-  // The text, given back by searches. Not empty.
-  struct qntx_embed_str text;
-  // Name of the model that made the vector, for people.
-  struct qntx_embed_str model;
-  // The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
-  struct qntx_embed_str fingerprint;
-  // The vector: finite numbers, not all zero. Its length does not matter to searches.
-  const float *vector;
-  // Its floats, 1 to 8192.
-  size_t dimensions;
-} qntx_embed_record;
-
-// What to search for. Set all to 0, then `size`, then the rest.
-typedef struct qntx_embed_search_options {
-  // `sizeof(qntx_embed_search_options)`.
-  size_t size;
-  // Only rows of this model are searched. Not empty.
-  struct qntx_embed_str fingerprint;
-  // At most so many rows, 1 to 4096; 0 is 10.
-  size_t limit;
-  // Only rows of at least this cosine, -1 to 1. (0 is a threshold too: unrelated texts lie around it.)
-  float threshold;
-  // 0.
-  uint32_t reserved;
-} qntx_embed_search_options;
-
-// A stored row, and how near it is to what was searched for. Lives as long as the `qntx_embed_rows` that has it.
+// A stored row, and how it was found. Lives as long as the `qntx_embed_rows` that has it.
 typedef struct qntx_embed_row {
-  // UUIDv7, given when the row was first stored.
+  // UUIDv7, given when the row was first stored, or what the caller gave then.
   struct qntx_embed_str id;
   // What kind of thing the text comes from.
   struct qntx_embed_str source_type;
@@ -346,19 +326,141 @@ typedef struct qntx_embed_row {
   struct qntx_embed_str model;
   // Fingerprint of the model.
   struct qntx_embed_str fingerprint;
+  // A flat JSON object; `{}` for none.
+  struct qntx_embed_str metadata;
   // When the row was first stored: RFC 3339, UTC, milliseconds.
   struct qntx_embed_str created_at;
   // When it was last replaced.
   struct qntx_embed_str updated_at;
-  // The vector as it was put.
+  // The vector as it was put; NULL where the options leave vectors out.
   const float *vector;
-  // Its floats.
+  // Its floats, also where it is left out.
   size_t dimensions;
+  // Where in the source the text begins, in characters (Unicode scalar values).
+  uint64_t chunk_start;
+  // Where it ends; 0 for a whole text.
+  uint64_t chunk_end;
+  // Which part of the source the text is; 0 for a whole text.
+  uint32_t chunk;
   // Cosine similarity to the query, -1 to 1; 0 where there was none.
   float similarity;
   // L2 distance of the two at unit length, so that similarity = 1 - distance * distance / 2; 0 where there was none.
   float distance;
+  // What rows are ordered by, best first: the similarity, BM25 for words, the fused score for both.
+  float score;
+  // The row's place by vector, from 1; 0 where it has none.
+  uint32_t vector_rank;
+  // The row's place by words, from 1; 0 where it has none.
+  uint32_t words_rank;
 } qntx_embed_row;
+
+// What to search for. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_search_options {
+  // `sizeof(qntx_embed_search_options)`.
+  size_t size;
+  // Only rows of this model are searched. Not empty; with `like` it may be, and is then the row's.
+  struct qntx_embed_str fingerprint;
+  // Only rows that pass this filter, in JSON: `["and", ["=", "source_type", "manual"], [">=", "metadata.year", 2020]]`,
+  // with `and`, `or`, `not`, `=`, `!=`, `<`, `<=`, `>`, `>=`, `in` and `exists`; empty for all. It applies before the
+  // limit, and no other row has any influence on the answer.
+  struct qntx_embed_str filter;
+  // Rows with any of these words, best first by BM25; with a query vector too, both are fused by reciprocal rank.
+  // Empty: only the vector counts. Nothing in it is syntax.
+  struct qntx_embed_str words;
+  // The id of a row: rows near to it, without itself. There is no query vector then, and no words.
+  struct qntx_embed_str like;
+  // The page before's last id: only rows after that, in the order of distance and id. Empty for the first page. Not
+  // with words or diversity.
+  struct qntx_embed_str after_id;
+  // At most so many rows, 1 to 10,000; 0 is 10.
+  size_t limit;
+  // Among how many of the nearest rows `diversity` chooses, up to 10,000; 0 is five times the limit, at least 50.
+  size_t candidates;
+  // How many ranks of each kind are fused, up to 10,000; 0 is four times the limit, at least 100.
+  size_t depth;
+  // Only rows of at least this cosine, -1 to 1; not for words. (0 is a threshold too: unrelated texts lie around it.)
+  float threshold;
+  // The page before's last distance, where `after_id` is not empty.
+  float after_distance;
+  // Less of the same, by maximal marginal relevance: 0 is the usual order, up to 1, where nothing but the distance to
+  // the hits before counts. Not with words.
+  float diversity;
+  // What ranks by vector weigh in the fusion; 0 is 1, negative is nothing.
+  float vector_weight;
+  // What ranks by words weigh; 0 is 1, negative is nothing.
+  float words_weight;
+  // How little the first ranks differ in the fusion; 0 is 60.
+  float rank_constant;
+  // One of `QNTX_EMBED_INDEX_...`; all give the same rows.
+  uint32_t index;
+  // 1: only the best chunk of each source.
+  uint32_t group_by_source;
+  // 1: rows come without their vectors.
+  uint32_t without_vectors;
+  // 0.
+  uint32_t reserved;
+} qntx_embed_search_options;
+
+// Which rows to list. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_list_options {
+  // `sizeof(qntx_embed_list_options)`.
+  size_t size;
+  // Only rows of this model; empty for all.
+  struct qntx_embed_str fingerprint;
+  // Only rows that pass this filter, as in the search options; empty for all.
+  struct qntx_embed_str filter;
+  // The page before's last id; empty for the first page.
+  struct qntx_embed_str after_id;
+  // At most so many rows, 1 to 10,000; 0 is 100.
+  size_t limit;
+  // 1: rows come without their vectors.
+  uint32_t without_vectors;
+  // 0.
+  uint32_t reserved;
+} qntx_embed_list_options;
+
+// How to open a store. Set all to 0, then `size`: there is nothing to choose yet.
+typedef struct qntx_embed_store_options {
+  // `sizeof(qntx_embed_store_options)`.
+  size_t size;
+  // 0.
+  size_t reserved;
+} qntx_embed_store_options;
+
+// A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
+// the same size. All pointers are the caller's, read during the call.
+typedef struct qntx_embed_record {
+  // `sizeof(qntx_embed_record)`.
+  size_t size;
+  // The row's id; empty for a new UUIDv7. A row that is there keeps its own, so another one is refused then. At most
+  // 1,024 bytes, as the four names below.
+  struct qntx_embed_str id;
+  // What kind of thing the text comes from. Not empty.
+  struct qntx_embed_str source_type;
+  // Which of them. Not empty. Source, chunk and fingerprint together name a row.
+  struct qntx_embed_str source_id;
+  // The text, given back by searches. Not empty; at most 16 MiB.
+  struct qntx_embed_str text;
+  // Name of the model that made the vector, for people.
+  struct qntx_embed_str model;
+  // The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
+  struct qntx_embed_str fingerprint;
+  // A flat JSON object of strings, numbers, true, false and null, for filters; empty for none. At most 64 KiB.
+  struct qntx_embed_str metadata;
+  // The vector: finite numbers, not all zero. Its length does not matter to searches. NULL where the row is there
+  // with the same text (see `qntx_embed_store_has`): it keeps its vector.
+  const float *vector;
+  // Its floats, 1 to 8192.
+  size_t dimensions;
+  // Where in the source the text begins, in characters (Unicode scalar values); 0 for a whole text.
+  uint64_t chunk_start;
+  // Where it ends; 0 for a whole text.
+  uint64_t chunk_end;
+  // Which part of the source the text is; 0 for a whole text.
+  uint32_t chunk;
+  // 0.
+  uint32_t reserved;
+} qntx_embed_record;
 
 #ifdef __cplusplus
 extern "C" {
@@ -485,51 +587,28 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
-// Opens a database file, makes it where it is missing, and brings it to this version's schema: its tables are added
-// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
-// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
-// to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
-//
-// The file must not be open through another copy of SQLite in the same process: POSIX locks cannot tell two copies
-// apart, and the file would be destroyed.
-qntx_embed_status qntx_embed_store_open(struct qntx_embed_str path,
-                                        struct qntx_embed_store **store,
-                                        struct qntx_embed_error **error);
+// All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
+// `count` may be NULL.
+const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
 
-// Stores `count` records, all or none, in one transaction that is on disk when the call returns. A source and
-// fingerprint that has a row already gets the new text and vector in it. `outcomes` is NULL or has room for `count`
-// values of `QNTX_EMBED_OUTCOME_...`. Any thread; writers wait for each other.
-qntx_embed_status qntx_embed_store_put(const struct qntx_embed_store *store,
-                                       const struct qntx_embed_record *records,
-                                       size_t count,
-                                       uint32_t *outcomes,
-                                       struct qntx_embed_error **error);
+// How a search has found the rows, as a JSON object: which index answered (`index`: `rows`, `vec0` or `none`), how many
+// vectors it compared (`compared`) in how many rounds (`rounds`), how many rows have words of the query (`matched`), and
+// the times in microseconds (`vector_us`, `words_us`, `rows_us`, `total_us`). Later versions may add fields. NUL-terminated,
+// never NULL, valid until the rows are freed; "" for rows that no search has found, and for NULL.
+const char *qntx_embed_rows_explain(const struct qntx_embed_rows *rows);
 
-// The row of a source that the model of this fingerprint made, as `*rows` of one row;
-// `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
-qntx_embed_status qntx_embed_store_get(const struct qntx_embed_store *store,
-                                       struct qntx_embed_str source_type,
-                                       struct qntx_embed_str source_id,
-                                       struct qntx_embed_str fingerprint,
-                                       struct qntx_embed_rows **rows,
-                                       struct qntx_embed_error **error);
+// Frees rows and all that they point to. NULL is fine.
+void qntx_embed_rows_free(struct qntx_embed_rows *rows);
 
-// Deletes all rows of a source, of every model. `deleted` is NULL or gets how many there were; none is no error.
-// Any thread.
-qntx_embed_status qntx_embed_store_delete(const struct qntx_embed_store *store,
-                                          struct qntx_embed_str source_type,
-                                          struct qntx_embed_str source_id,
-                                          size_t *deleted,
-                                          struct qntx_embed_error **error);
+// The text: UTF-8, NUL-terminated, never NULL, valid until it is freed; "" for NULL.
+const char *qntx_embed_text_get(const struct qntx_embed_text *text);
 
-// How many rows there are, of all models. Any thread.
-qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
-                                         size_t *count,
-                                         struct qntx_embed_error **error);
+// Frees a text. NULL is fine.
+void qntx_embed_text_free(struct qntx_embed_text *text);
 
-// The rows nearest to `query`, best first, equals by id (which of them, where the limit leaves out some, is not
-// defined). Only rows of the query's dimensions are searched. `*rows` is the caller's to free with
-// `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing is near. Any thread.
+// Finds rows, best first; equals in the order of their ids. The query is a vector (only rows of its dimensions are near
+// to it), or `options.words` (`query` is then NULL and `dimensions` 0), or both, or `options.like`. `*rows` is the caller's
+// to free with `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing was found. Any thread.
 qntx_embed_status qntx_embed_store_search(const struct qntx_embed_store *store,
                                           const float *query,
                                           size_t dimensions,
@@ -537,12 +616,117 @@ qntx_embed_status qntx_embed_store_search(const struct qntx_embed_store *store,
                                           struct qntx_embed_rows **rows,
                                           struct qntx_embed_error **error);
 
-// All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
-// `count` may be NULL.
-const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
+// A page of rows in the order of their ids; `options` may be NULL. The next page is that after the last row's id; the
+// last page has fewer rows than the limit. `*rows` is the caller's to free with `qntx_embed_rows_free`; it is NULL after
+// a failure. Any thread.
+qntx_embed_status qntx_embed_store_list(const struct qntx_embed_store *store,
+                                        const struct qntx_embed_list_options *options,
+                                        struct qntx_embed_rows **rows,
+                                        struct qntx_embed_error **error);
 
-// Frees rows and all that they point to. NULL is fine.
-void qntx_embed_rows_free(struct qntx_embed_rows *rows);
+// Opens a database file, makes it where it is missing, and brings it to this version's schema: its tables are added
+// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
+// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `options` may
+// be NULL. `*store` is the caller's to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
+//
+// The file must not be open through another copy of SQLite in the same process, at any time: POSIX locks cannot tell two
+// copies apart, and the file would be destroyed. Where it is when the store is opened, that is refused. So is a file on a
+// network file system.
+qntx_embed_status qntx_embed_store_open(struct qntx_embed_str path,
+                                        const struct qntx_embed_store_options *options,
+                                        struct qntx_embed_store **store,
+                                        struct qntx_embed_error **error);
+
+// Stores `count` records, all or none, in one transaction that is on disk when the call returns. A source, chunk and
+// fingerprint that has a row already gets the new content in it; of equal ones in one call the last stays. `outcomes` is
+// NULL or has room for `count` values of `QNTX_EMBED_OUTCOME_...`. Any thread; writers wait for each other.
+qntx_embed_status qntx_embed_store_put(const struct qntx_embed_store *store,
+                                       const struct qntx_embed_record *records,
+                                       size_t count,
+                                       uint32_t *outcomes,
+                                       struct qntx_embed_error **error);
+
+// Says of each record whether its text is there already, under its source, chunk and fingerprint, so that it needs no
+// new vector: `has[i]` is 1 or 0. Only these fields of a record count, and, where it has a vector, its `dimensions`, which
+// must be the row's. `has` has room for `count`. Any thread.
+qntx_embed_status qntx_embed_store_has(const struct qntx_embed_store *store,
+                                       const struct qntx_embed_record *records,
+                                       size_t count,
+                                       uint8_t *has,
+                                       struct qntx_embed_error **error);
+
+// The row of an id, as `*rows` of one row; `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
+qntx_embed_status qntx_embed_store_get(const struct qntx_embed_store *store,
+                                       struct qntx_embed_str id,
+                                       struct qntx_embed_rows **rows,
+                                       struct qntx_embed_error **error);
+
+// All chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of all.
+// `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
+qntx_embed_status qntx_embed_store_get_source(const struct qntx_embed_store *store,
+                                              struct qntx_embed_str source_type,
+                                              struct qntx_embed_str source_id,
+                                              struct qntx_embed_str fingerprint,
+                                              struct qntx_embed_rows **rows,
+                                              struct qntx_embed_error **error);
+
+// Deletes all chunks of a source, of every model. `deleted` is NULL or gets how many rows there were; none is no error.
+// Any thread.
+qntx_embed_status qntx_embed_store_delete_source(const struct qntx_embed_store *store,
+                                                 struct qntx_embed_str source_type,
+                                                 struct qntx_embed_str source_id,
+                                                 size_t *deleted,
+                                                 struct qntx_embed_error **error);
+
+// Deletes the rows of `count` ids, all or none. `deleted` is NULL or gets how many of them there were; none is no error.
+// Any thread.
+qntx_embed_status qntx_embed_store_delete_ids(const struct qntx_embed_store *store,
+                                              const struct qntx_embed_str *ids,
+                                              size_t count,
+                                              size_t *deleted,
+                                              struct qntx_embed_error **error);
+
+// Deletes the rows that pass a filter (see `qntx_embed_search_options`), which must not be empty: `["and"]` is all rows.
+// `deleted` is NULL or gets how many there were; none is no error. Any thread.
+qntx_embed_status qntx_embed_store_delete_where(const struct qntx_embed_store *store,
+                                                struct qntx_embed_str filter,
+                                                size_t *deleted,
+                                                struct qntx_embed_error **error);
+
+// How many rows there are that pass a filter (see `qntx_embed_search_options`; empty for all): of the model of this
+// fingerprint or, where it is empty, of all. Any thread.
+qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
+                                         struct qntx_embed_str fingerprint,
+                                         struct qntx_embed_str filter,
+                                         size_t *count,
+                                         struct qntx_embed_error **error);
+
+// What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
+// `indexed`), `bytes`, `free_bytes`, `log_bytes`. Later versions may add fields. `*json` is the caller's to free with
+// `qntx_embed_text_free`; it is NULL after a failure. Any thread.
+qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
+                                         struct qntx_embed_text **json,
+                                         struct qntx_embed_error **error);
+
+// Reads the whole database and says what is wrong, as a JSON object: `rows` (how many were read), `problems` (sentences;
+// none: it is whole), `repaired` (what was built anew). With `repair` 1, what follows from the rows (vec0 tables, the index
+// of words) is built anew where it is not what the rows say. Damage to the rows themselves stays, and needs a backup. Damage
+// that is found is no failure of the call. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
+// wait meanwhile.
+qntx_embed_status qntx_embed_store_verify(const struct qntx_embed_store *store,
+                                          uint32_t repair,
+                                          struct qntx_embed_text **json,
+                                          struct qntx_embed_error **error);
+
+// Copies the database to a new file while others read and write; the copy is of one moment. A file that is there already
+// is refused. Any thread.
+qntx_embed_status qntx_embed_store_backup(const struct qntx_embed_store *store,
+                                          struct qntx_embed_str path,
+                                          struct qntx_embed_error **error);
+
+// Brings indexes into their best form and gives the space of deleted rows back to the file system. Takes as long as
+// copying the database, and as much room on the disk. Any thread; writers wait meanwhile.
+qntx_embed_status qntx_embed_store_optimize(const struct qntx_embed_store *store, struct qntx_embed_error **error);
 
 // Closes a store. NULL is fine.
 void qntx_embed_store_free(struct qntx_embed_store *store);

@@ -4,7 +4,18 @@ use crate::error::{Result, fail};
 
 /// The bytes of a vector: 4 little-endian bytes for each component.
 pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+    let mut bytes = Vec::new();
+    append_bytes(&mut bytes, vector);
+    bytes
+}
+
+/// Appends the bytes of a vector, four at a time.
+pub(crate) fn append_bytes(bytes: &mut Vec<u8>, vector: &[f32]) {
+    let start = bytes.len();
+    bytes.resize(start + 4 * vector.len(), 0);
+    for (bytes, x) in bytes[start..].as_chunks_mut::<4>().0.iter_mut().zip(vector) {
+        *bytes = x.to_le_bytes();
+    }
 }
 
 /// The vector of a blob. A length that is no multiple of 4 is an error.
@@ -63,6 +74,40 @@ pub(crate) fn normalize(vector: &mut [f32]) {
 pub(crate) fn unit(vector: &[f32]) -> Vec<f32> {
     let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect()
+}
+
+/// [`unit`] of a vector's bytes, into a vector that is used again; `false` where they are none of its length.
+pub(crate) fn unit_of_bytes(bytes: &[u8], unit: &mut [f32]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() || chunks.len() != unit.len() {
+        return false;
+    }
+    let mut squares = 0f64;
+    for (x, bytes) in unit.iter_mut().zip(chunks) {
+        *x = f32::from_le_bytes(*bytes);
+        squares += f64::from(*x) * f64::from(*x);
+    }
+    let norm = squares.sqrt();
+    unit.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    true
+}
+
+/// The square of the L2 distance of two vectors of one length. The order of the sums is fixed, so the same two vectors
+/// have the same distance everywhere, to the last bit; two equal ones have 0.
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0f64; 8];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..8 {
+            let difference = f64::from(a[i]) - f64::from(b[i]);
+            sums[i] += difference * difference;
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = f64::from(*a) - f64::from(*b);
+        sums[i] += difference * difference;
+    }
+    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -35,5 +35,8 @@ pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, P
 pub use error::{Code, Error, Result};
 pub use model::{Format, Precision, manifest};
 pub use schedule::CancelToken;
-pub use store::{Hit, Outcome, Record, Row, SearchOptions, Store};
+pub use store::{
+    After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, ModelStats, Outcome, Query, Record,
+    Report, Row, SearchOptions, Stats, Store,
+};
 pub use tokenize::Truncate;

@@ -82,7 +82,7 @@ func (o Outcome) String() string {
 type SearchOptions struct {
 	// Fingerprint is that of the model that made the query; only its rows are searched. Not empty.
 	Fingerprint string
-	// Limit is how many rows are wanted at most, 1 to 4096; 0 is 10.
+	// Limit is how many rows are wanted at most, 1 to 10,000; 0 is 10.
 	Limit int
 	// Threshold is the least cosine, -1 to 1. Zero is a threshold too: unrelated texts lie around it.
 	Threshold float32
@@ -188,7 +188,7 @@ func (s *EmbeddingStore) DeleteBySource(sourceType, sourceID string) (int, error
 // Search gives the rows nearest to a vector, best first, equals by id. The threshold applies before the limit.
 func (s *EmbeddingStore) Search(ctx context.Context, query []float32, options SearchOptions) ([]Match, error) {
 	if options.Limit < 0 {
-		return nil, invalid("limit %d: expected 1 to 4096, or 0 for 10", options.Limit)
+		return nil, invalid("limit %d: expected 1 to 10,000, or 0 for 10", options.Limit)
 	}
 	if err := cancelled(ctx); err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ mod blob;
 mod error;
 mod manifest;
 mod model;
+mod rows;
+mod search;
 mod store;
 mod types;
 
@@ -15,6 +17,8 @@ pub use blob::*;
 pub use error::*;
 pub use manifest::*;
 pub use model::*;
+pub use rows::*;
+pub use search::*;
 pub use store::*;
 pub use types::*;
 

@@ -1,141 +1,140 @@
-//! Stores: open, put, get, delete, search, free; and the rows that they give.
+//! Stores: open, put, get, delete, count, look after, free.
 
 use std::path::Path;
 
-use super::types::read_options;
-use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str};
+use super::types::{read_array, read_options};
+use super::{
+    array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_rows, qntx_embed_status, qntx_embed_str,
+    qntx_embed_text,
+};
 use crate::error::{Code, Error, Result, fail};
-use crate::store::{Hit, Outcome, Record, Row, SearchOptions, Store};
+use crate::store::{Filter, Outcome, Record, Store};
 
 /// An open database. Any number of threads at once through `const` pointers; freed once when no call uses it any more.
 pub struct qntx_embed_store {
-    store: Store,
+    pub(super) store: Store,
 }
 
-/// A text with its vector, to be stored under its source. All pointers are the caller's, read during the call.
+/// How to open a store. Set all to 0, then `size`: there is nothing to choose yet.
+#[repr(C)]
+pub struct qntx_embed_store_options {
+    /// `sizeof(qntx_embed_store_options)`.
+    pub size: usize,
+    /// 0.
+    pub reserved: usize,
+}
+
+/// A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
+/// the same size. All pointers are the caller's, read during the call.
 #[repr(C)]
 pub struct qntx_embed_record {
+    /// `sizeof(qntx_embed_record)`.
+    pub size: usize,
+    /// The row's id; empty for a new UUIDv7. A row that is there keeps its own, so another one is refused then. At most
+    /// 1,024 bytes, as the four names below.
+    pub id: qntx_embed_str,
     /// What kind of thing the text comes from. Not empty.
     pub source_type: qntx_embed_str,
-    /// Which of them. Not empty. Source and fingerprint together name a row.
+    /// Which of them. Not empty. Source, chunk and fingerprint together name a row.
     pub source_id: qntx_embed_str,
-    /// The text, given back by searches. Not empty.
+    /// The text, given back by searches. Not empty; at most 16 MiB.
     pub text: qntx_embed_str,
     /// Name of the model that made the vector, for people.
     pub model: qntx_embed_str,
     /// The model's fingerprint (`qntx_embed_model_info`): only vectors of equal ones are compared. Not empty.
     pub fingerprint: qntx_embed_str,
-    /// The vector: finite numbers, not all zero. Its length does not matter to searches.
+    /// A flat JSON object of strings, numbers, true, false and null, for filters; empty for none. At most 64 KiB.
+    pub metadata: qntx_embed_str,
+    /// The vector: finite numbers, not all zero. Its length does not matter to searches. NULL where the row is there
+    /// with the same text (see `qntx_embed_store_has`): it keeps its vector.
     pub vector: *const f32,
     /// Its floats, 1 to 8192.
     pub dimensions: usize,
-}
-
-/// There was no row of this source and model.
-pub const QNTX_EMBED_OUTCOME_INSERTED: u32 = 0;
-/// There was one; it keeps its id and creation time.
-pub const QNTX_EMBED_OUTCOME_REPLACED: u32 = 1;
-/// There was one with the same text and vector.
-pub const QNTX_EMBED_OUTCOME_UNCHANGED: u32 = 2;
-
-/// What to search for. Set all to 0, then `size`, then the rest.
-#[repr(C)]
-pub struct qntx_embed_search_options {
-    /// `sizeof(qntx_embed_search_options)`.
-    pub size: usize,
-    /// Only rows of this model are searched. Not empty.
-    pub fingerprint: qntx_embed_str,
-    /// At most so many rows, 1 to 4096; 0 is 10.
-    pub limit: usize,
-    /// Only rows of at least this cosine, -1 to 1. (0 is a threshold too: unrelated texts lie around it.)
-    pub threshold: f32,
+    /// Where in the source the text begins, in characters (Unicode scalar values); 0 for a whole text.
+    pub chunk_start: u64,
+    /// Where it ends; 0 for a whole text.
+    pub chunk_end: u64,
+    /// Which part of the source the text is; 0 for a whole text.
+    pub chunk: u32,
     /// 0.
     pub reserved: u32,
 }
 
-/// A stored row, and how near it is to what was searched for. Lives as long as the `qntx_embed_rows` that has it.
-#[repr(C)]
-pub struct qntx_embed_row {
-    /// UUIDv7, given when the row was first stored.
-    pub id: qntx_embed_str,
-    /// What kind of thing the text comes from.
-    pub source_type: qntx_embed_str,
-    /// Which of them.
-    pub source_id: qntx_embed_str,
-    /// The text.
-    pub text: qntx_embed_str,
-    /// Name of the model.
-    pub model: qntx_embed_str,
-    /// Fingerprint of the model.
-    pub fingerprint: qntx_embed_str,
-    /// When the row was first stored: RFC 3339, UTC, milliseconds.
-    pub created_at: qntx_embed_str,
-    /// When it was last replaced.
-    pub updated_at: qntx_embed_str,
-    /// The vector as it was put.
-    pub vector: *const f32,
-    /// Its floats.
-    pub dimensions: usize,
-    /// Cosine similarity to the query, -1 to 1; 0 where there was none.
-    pub similarity: f32,
-    /// L2 distance of the two at unit length, so that similarity = 1 - distance * distance / 2; 0 where there was none.
-    pub distance: f32,
+/// There was no row of this source, chunk and model.
+pub const QNTX_EMBED_OUTCOME_INSERTED: u32 = 0;
+/// There was one; it keeps its id and creation time.
+pub const QNTX_EMBED_OUTCOME_REPLACED: u32 = 1;
+/// There was one with the same content.
+pub const QNTX_EMBED_OUTCOME_UNCHANGED: u32 = 2;
+
+/// A filter in JSON; `None` for the empty text.
+///
+/// # Safety
+/// As for `qntx_embed_str::text`.
+pub(super) unsafe fn filter(json: qntx_embed_str, name: &str) -> Result<Option<Filter>> {
+    // SAFETY: by this function's contract.
+    let json = unsafe { json.text(name) }?;
+    if json.is_empty() { Ok(None) } else { Filter::parse(json).map(Some) }
 }
 
-/// Rows that a call found; owned by the caller, never changing, freed with `qntx_embed_rows_free`.
-pub struct qntx_embed_rows {
-    /// Pointers to rows, not rows: `qntx_embed_row` can grow at its end without moving the next one.
-    pointers: Vec<*const qntx_embed_row>,
-    _rows: Vec<qntx_embed_row>,
-    _owned: Vec<Row>,
+/// # Safety
+/// As for `read_array`; the pointers in the records are valid as their lengths say.
+unsafe fn read_records(records: *const qntx_embed_record, count: usize) -> Result<Vec<qntx_embed_record>> {
+    // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
+    unsafe { read_array(records, count, "records") }
 }
 
-impl qntx_embed_rows {
-    fn boxed(hits: Vec<Hit>) -> *mut Self {
-        let near: Vec<(f32, f32)> = hits.iter().map(|h| (h.similarity, h.distance)).collect();
-        let owned: Vec<Row> = hits.into_iter().map(|h| h.row).collect();
-        let view = |(row, (similarity, distance)): (&Row, (f32, f32))| qntx_embed_row {
-            id: qntx_embed_str::of(&row.id),
-            source_type: qntx_embed_str::of(&row.source_type),
-            source_id: qntx_embed_str::of(&row.source_id),
-            text: qntx_embed_str::of(&row.text),
-            model: qntx_embed_str::of(&row.model),
-            fingerprint: qntx_embed_str::of(&row.fingerprint),
-            created_at: qntx_embed_str::of(&row.created_at),
-            updated_at: qntx_embed_str::of(&row.updated_at),
-            vector: row.vector.as_ptr(),
-            dimensions: row.vector.len(),
-            similarity,
-            distance,
-        };
-        // The rows' texts and vectors stay where they are on the heap while the Vecs that own them move.
-        let rows: Vec<qntx_embed_row> = owned.iter().zip(near).map(view).collect();
-        let pointers = rows.iter().map(std::ptr::from_ref).collect();
-        Box::into_raw(Box::new(Self { pointers, _rows: rows, _owned: owned }))
+/// # Safety
+/// The record's pointers are valid as their lengths say.
+unsafe fn record<'a>((i, r): (usize, &'a qntx_embed_record)) -> Result<Record<'a>> {
+    let named = |e: Error| Error::new(e.code(), format!("record {i}: {e}"));
+    if r.reserved != 0 {
+        fail!(InvalidArgument, "record {i}: reserved is {}; set it to 0", r.reserved);
     }
+    // SAFETY: by this function's contract.
+    let read = || unsafe {
+        Ok(Record {
+            id: r.id.text("id")?,
+            source_type: r.source_type.text("source_type")?,
+            source_id: r.source_id.text("source_id")?,
+            chunk: r.chunk,
+            chunk_start: r.chunk_start,
+            chunk_end: r.chunk_end,
+            text: r.text.text("text")?,
+            model: r.model.text("model")?,
+            fingerprint: r.fingerprint.text("fingerprint")?,
+            vector: array(r.vector, r.dimensions, "vector")?,
+            metadata: r.metadata.text("metadata")?,
+        })
+    };
+    read().map_err(named)
 }
 
 /// Opens a database file, makes it where it is missing, and brings it to this version's schema: its tables are added
 /// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
-/// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `*store` is the caller's
-/// to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
+/// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `options` may
+/// be NULL. `*store` is the caller's to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
 ///
-/// The file must not be open through another copy of SQLite in the same process: POSIX locks cannot tell two copies
-/// apart, and the file would be destroyed.
+/// The file must not be open through another copy of SQLite in the same process, at any time: POSIX locks cannot tell two
+/// copies apart, and the file would be destroyed. Where it is when the store is opened, that is refused. So is a file on a
+/// network file system.
 ///
 /// # Safety
-/// The pointers are valid as their types say; `error` is NULL or points to a place.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_store_open(
     path: qntx_embed_str,
+    options: *const qntx_embed_store_options,
     store: *mut *mut qntx_embed_store,
     error: *mut *mut qntx_embed_error,
 ) -> qntx_embed_status {
     let body = || -> Result<()> {
         // SAFETY: by this function's contract.
         let (out, path) = unsafe { (out_pointer(store, "store")?, path.text("path")?) };
-        if path.is_empty() {
-            fail!(InvalidArgument, "path is empty; ':memory:' is a store without a file");
+        // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
+        let options: qntx_embed_store_options = unsafe { read_options(options, "options") }?;
+        if options.reserved != 0 {
+            fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
         }
         *out = Box::into_raw(Box::new(qntx_embed_store { store: Store::open(Path::new(path))? }));
         Ok(())
@@ -144,9 +143,9 @@ pub unsafe extern "C" fn qntx_embed_store_open(
     unsafe { boundary(error, body) }
 }
 
-/// Stores `count` records, all or none, in one transaction that is on disk when the call returns. A source and
-/// fingerprint that has a row already gets the new text and vector in it. `outcomes` is NULL or has room for `count`
-/// values of `QNTX_EMBED_OUTCOME_...`. Any thread; writers wait for each other.
+/// Stores `count` records, all or none, in one transaction that is on disk when the call returns. A source, chunk and
+/// fingerprint that has a row already gets the new content in it; of equal ones in one call the last stays. `outcomes` is
+/// NULL or has room for `count` values of `QNTX_EMBED_OUTCOME_...`. Any thread; writers wait for each other.
 ///
 /// # Safety
 /// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
@@ -161,21 +160,9 @@ pub unsafe extern "C" fn qntx_embed_store_put(
     let body = || -> Result<()> {
         let store = handle(store, "store")?;
         // SAFETY: by this function's contract.
-        let records = unsafe { array(records, count, "records") }?;
-        let record = |(i, r): (usize, &qntx_embed_record)| -> Result<Record<'_>> {
-            // SAFETY: by this function's contract.
-            unsafe {
-                Ok(Record {
-                    source_type: r.source_type.text(&format!("record {i}: source_type"))?,
-                    source_id: r.source_id.text(&format!("record {i}: source_id"))?,
-                    text: r.text.text(&format!("record {i}: text"))?,
-                    model: r.model.text(&format!("record {i}: model"))?,
-                    fingerprint: r.fingerprint.text(&format!("record {i}: fingerprint"))?,
-                    vector: array(r.vector, r.dimensions, &format!("record {i}: vector"))?,
-                })
-            }
-        };
-        let records = records.iter().enumerate().map(record).collect::<Result<Vec<_>>>()?;
+        let records = unsafe { read_records(records, count) }?;
+        // SAFETY: by this function's contract.
+        let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
         let places = if outcomes.is_null() {
             &mut []
         } else {
@@ -196,13 +183,69 @@ pub unsafe extern "C" fn qntx_embed_store_put(
     unsafe { boundary(error, body) }
 }
 
-/// The row of a source that the model of this fingerprint made, as `*rows` of one row;
+/// Says of each record whether its text is there already, under its source, chunk and fingerprint, so that it needs no
+/// new vector: `has[i]` is 1 or 0. Only these fields of a record count, and, where it has a vector, its `dimensions`, which
+/// must be the row's. `has` has room for `count`. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_has(
+    store: Option<&qntx_embed_store>,
+    records: *const qntx_embed_record,
+    count: usize,
+    has: *mut u8,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let (records, places) = unsafe { (read_records(records, count)?, buffer(has, count, "has")?) };
+        // SAFETY: by this function's contract.
+        let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
+        for (place, has) in places.iter_mut().zip(store.store.has(&records)?) {
+            *place = u8::from(has);
+        }
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// The row of an id, as `*rows` of one row; `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_get(
+    store: Option<&qntx_embed_store>,
+    id: qntx_embed_str,
+    rows: *mut *mut qntx_embed_rows,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        // SAFETY: by this function's contract.
+        let out = unsafe { out_pointer(rows, "rows") }?;
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let id = unsafe { id.text("id") }?;
+        match store.store.get(id)? {
+            Some(row) => *out = qntx_embed_rows::rows(vec![row]),
+            None => return Err(Error::new(Code::NotFound, format!("there is no row with the id '{id}'"))),
+        }
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// All chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of all.
 /// `QNTX_EMBED_STATUS_NOT_FOUND` where there is none. Any thread.
 ///
 /// # Safety
-/// The pointers are valid as their types say; `error` is NULL or points to a place.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_get(
+pub unsafe extern "C" fn qntx_embed_store_get_source(
     store: Option<&qntx_embed_store>,
     source_type: qntx_embed_str,
     source_id: qntx_embed_str,
@@ -218,26 +261,25 @@ pub unsafe extern "C" fn qntx_embed_store_get(
         let (source_type, source_id, fingerprint) = unsafe {
             (source_type.text("source_type")?, source_id.text("source_id")?, fingerprint.text("fingerprint")?)
         };
-        match store.store.get(source_type, source_id, fingerprint)? {
-            Some(row) => *out = qntx_embed_rows::boxed(vec![Hit { row, similarity: 0.0, distance: 0.0 }]),
-            None => {
-                let message = format!("there is no row of {source_type} '{source_id}' made by this model");
-                return Err(Error::new(Code::NotFound, message));
-            }
+        let found = store.store.get_source(source_type, source_id, fingerprint)?;
+        if found.is_empty() {
+            let by = if fingerprint.is_empty() { "" } else { " made by this model" };
+            return Err(Error::new(Code::NotFound, format!("there is no row of {source_type} '{source_id}'{by}")));
         }
+        *out = qntx_embed_rows::rows(found);
         Ok(())
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
 }
 
-/// Deletes all rows of a source, of every model. `deleted` is NULL or gets how many there were; none is no error.
+/// Deletes all chunks of a source, of every model. `deleted` is NULL or gets how many rows there were; none is no error.
 /// Any thread.
 ///
 /// # Safety
-/// The pointers are valid as their types say; `error` is NULL or points to a place.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_delete(
+pub unsafe extern "C" fn qntx_embed_store_delete_source(
     store: Option<&qntx_embed_store>,
     source_type: qntx_embed_str,
     source_id: qntx_embed_str,
@@ -248,7 +290,7 @@ pub unsafe extern "C" fn qntx_embed_store_delete(
         let store = handle(store, "store")?;
         // SAFETY: by this function's contract.
         let (source_type, source_id) = unsafe { (source_type.text("source_type")?, source_id.text("source_id")?) };
-        let count = store.store.delete(source_type, source_id)?;
+        let count = store.store.delete_source(source_type, source_id)?;
         if !deleted.is_null() {
             // SAFETY: not NULL; a place by this function's contract.
             unsafe { deleted.write(count) };
@@ -259,13 +301,76 @@ pub unsafe extern "C" fn qntx_embed_store_delete(
     unsafe { boundary(error, body) }
 }
 
-/// How many rows there are, of all models. Any thread.
+/// Deletes the rows of `count` ids, all or none. `deleted` is NULL or gets how many of them there were; none is no error.
+/// Any thread.
 ///
 /// # Safety
-/// The pointers are valid as their types say; `error` is NULL or points to a place.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_delete_ids(
+    store: Option<&qntx_embed_store>,
+    ids: *const qntx_embed_str,
+    count: usize,
+    deleted: *mut usize,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let ids = unsafe { array(ids, count, "ids") }?;
+        // SAFETY: by this function's contract.
+        let text = |(i, id): (usize, &qntx_embed_str)| unsafe { id.text(&format!("ids[{i}]")) };
+        let ids = ids.iter().enumerate().map(text).collect::<Result<Vec<_>>>()?;
+        let count = store.store.delete_ids(&ids)?;
+        if !deleted.is_null() {
+            // SAFETY: not NULL; a place by this function's contract.
+            unsafe { deleted.write(count) };
+        }
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// Deletes the rows that pass a filter (see `qntx_embed_search_options`), which must not be empty: `["and"]` is all rows.
+/// `deleted` is NULL or gets how many there were; none is no error. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_delete_where(
+    store: Option<&qntx_embed_store>,
+    filter: qntx_embed_str,
+    deleted: *mut usize,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let Some(filter) = (unsafe { self::filter(filter, "filter") })? else {
+            fail!(InvalidArgument, "filter is empty; to delete all rows, say so: [\"and\"]");
+        };
+        let count = store.store.delete_where(&filter)?;
+        if !deleted.is_null() {
+            // SAFETY: not NULL; a place by this function's contract.
+            unsafe { deleted.write(count) };
+        }
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// How many rows there are that pass a filter (see `qntx_embed_search_options`; empty for all): of the model of this
+/// fingerprint or, where it is empty, of all. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_store_count(
     store: Option<&qntx_embed_store>,
+    fingerprint: qntx_embed_str,
+    filter: qntx_embed_str,
     count: *mut usize,
     error: *mut *mut qntx_embed_error,
 ) -> qntx_embed_status {
@@ -274,80 +379,115 @@ pub unsafe extern "C" fn qntx_embed_store_count(
         if count.is_null() {
             fail!(InvalidArgument, "count is NULL: there is no place for the result");
         }
-        let rows = store.store.count()?;
+        // SAFETY: by this function's contract.
+        let (fingerprint, filter) = unsafe { (fingerprint.text("fingerprint")?, self::filter(filter, "filter")?) };
+        let rows = store.store.count(fingerprint, filter.as_ref())?;
         // SAFETY: not NULL; a place by this function's contract.
-        unsafe { count.write(rows) };
+        unsafe { count.write(usize::try_from(rows).unwrap_or(usize::MAX)) };
         Ok(())
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
 }
 
-/// The rows nearest to `query`, best first, equals by id (which of them, where the limit leaves out some, is not
-/// defined). Only rows of the query's dimensions are searched. `*rows` is the caller's to free with
-/// `qntx_embed_rows_free`; it is NULL after a failure, and has no rows where nothing is near. Any thread.
+/// What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
+/// `indexed`), `bytes`, `free_bytes`, `log_bytes`. Later versions may add fields. `*json` is the caller's to free with
+/// `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 ///
 /// # Safety
 /// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_search(
+pub unsafe extern "C" fn qntx_embed_store_stats(
     store: Option<&qntx_embed_store>,
-    query: *const f32,
-    dimensions: usize,
-    options: *const qntx_embed_search_options,
-    rows: *mut *mut qntx_embed_rows,
+    json: *mut *mut qntx_embed_text,
     error: *mut *mut qntx_embed_error,
 ) -> qntx_embed_status {
     let body = || -> Result<()> {
         // SAFETY: by this function's contract.
-        let out = unsafe { out_pointer(rows, "rows") }?;
-        let store = handle(store, "store")?;
-        // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
-        let (query, options) = unsafe { (array(query, dimensions, "query")?, read_options(options, "options")?) };
-        // SAFETY: by this function's contract.
-        let fingerprint = unsafe { options.fingerprint.text("options.fingerprint") }?;
-        if fingerprint.is_empty() {
-            fail!(InvalidArgument, "options.fingerprint is empty; set it to that of the model that made the query");
-        }
-        if options.reserved != 0 {
-            fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
-        }
-        let limit = if options.limit == 0 { 10 } else { options.limit };
-        let found = SearchOptions { fingerprint, limit, threshold: options.threshold };
-        *out = qntx_embed_rows::boxed(store.store.search(query, &found)?);
+        let out = unsafe { out_pointer(json, "json") }?;
+        *out = text_of(&handle(store, "store")?.store.stats()?)?;
         Ok(())
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
 }
 
-/// All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
-/// `count` may be NULL.
+/// Reads the whole database and says what is wrong, as a JSON object: `rows` (how many were read), `problems` (sentences;
+/// none: it is whole), `repaired` (what was built anew). With `repair` 1, what follows from the rows (vec0 tables, the index
+/// of words) is built anew where it is not what the rows say. Damage to the rows themselves stays, and needs a backup. Damage
+/// that is found is no failure of the call. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
+/// wait meanwhile.
 ///
 /// # Safety
-/// `rows` is NULL or not yet freed; `count` is NULL or points to a place.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_rows_get(
-    rows: Option<&qntx_embed_rows>,
-    count: *mut usize,
-) -> *const *const qntx_embed_row {
-    let pointers = rows.map_or(&[][..], |r| r.pointers.as_slice());
-    if !count.is_null() {
-        // SAFETY: not NULL; a place by this function's contract.
-        unsafe { count.write(pointers.len()) };
-    }
-    if pointers.is_empty() { std::ptr::null() } else { pointers.as_ptr() }
+pub unsafe extern "C" fn qntx_embed_store_verify(
+    store: Option<&qntx_embed_store>,
+    repair: u32,
+    json: *mut *mut qntx_embed_text,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        // SAFETY: by this function's contract.
+        let out = unsafe { out_pointer(json, "json") }?;
+        let store = handle(store, "store")?;
+        if repair > 1 {
+            fail!(InvalidArgument, "repair is {repair}, not 0 or 1");
+        }
+        *out = text_of(&store.store.verify(repair == 1)?)?;
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
 }
 
-/// Frees rows and all that they point to. NULL is fine.
+/// Copies the database to a new file while others read and write; the copy is of one moment. A file that is there already
+/// is refused. Any thread.
 ///
 /// # Safety
-/// `rows` came from a call of this library and was not freed before.
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_rows_free(rows: *mut qntx_embed_rows) {
-    if !rows.is_null() {
-        // SAFETY: by this function's contract it is a box that `boxed` made.
-        drop(unsafe { Box::from_raw(rows) });
+pub unsafe extern "C" fn qntx_embed_store_backup(
+    store: Option<&qntx_embed_store>,
+    path: qntx_embed_str,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let path = unsafe { path.text("path") }?;
+        if path.is_empty() {
+            fail!(InvalidArgument, "path is empty; it names the new file");
+        }
+        store.store.backup(Path::new(path))?;
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+/// Brings indexes into their best form and gives the space of deleted rows back to the file system. Takes as long as
+/// copying the database, and as much room on the disk. Any thread; writers wait meanwhile.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_optimize(
+    store: Option<&qntx_embed_store>,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        handle(store, "store")?.store.optimize()?;
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+fn text_of(value: &impl serde::Serialize) -> Result<*mut qntx_embed_text> {
+    match serde_json::to_string(value) {
+        Ok(json) => Ok(qntx_embed_text::boxed(json)),
+        Err(e) => fail!(Internal, "a result cannot be written as JSON: {e}"),
     }
 }
 

@@ -102,3 +102,38 @@ pub(super) unsafe fn read_options<T>(options: *const T, name: &str) -> Result<T>
     // SAFETY: all bytes are zero or the caller's; by this function's contract any such T is valid.
     Ok(unsafe { read.assume_init() })
 }
+
+/// The structures of an array, each of which starts with its size, all with the same; they lie that far apart.
+///
+/// # Safety
+/// As for [`read_options`], for `count` structures one after another.
+pub(super) unsafe fn read_array<T>(first: *const T, count: usize, name: &str) -> Result<Vec<T>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if first.is_null() {
+        fail!(InvalidArgument, "{name} is NULL, but its length is {count}");
+    }
+    if !first.is_aligned() {
+        fail!(InvalidArgument, "{name} is not aligned");
+    }
+    // SAFETY: not NULL and aligned; the first field is a size_t.
+    let size = unsafe { first.cast::<usize>().read() };
+    if count > isize::MAX as usize / size.max(size_of::<T>()) {
+        fail!(InvalidArgument, "{name} has a length of {count}, more than memory can hold");
+    }
+    let mut all = Vec::with_capacity(count);
+    for i in 0..count {
+        let name = format!("{name}[{i}]");
+        // SAFETY: by this function's contract the structures lie `size` bytes apart; the first is at `first`.
+        let place = unsafe { first.byte_add(i * size) };
+        // SAFETY: by this function's contract.
+        all.push(unsafe { read_options(place, &name) }?);
+        // SAFETY: `read_options` has found the place aligned, and its first field is a size_t.
+        let own = unsafe { place.cast::<usize>().read() };
+        if own != size {
+            fail!(InvalidArgument, "{name}.size is {own}, that of the first is {size}; all are of one size");
+        }
+    }
+    Ok(all)
+}

@@ -32,6 +32,9 @@ _Static_assert(QNTX_EMBED_FORMAT_ONNX == 2, "format");
 _Static_assert(QNTX_EMBED_OUTCOME_INSERTED == 0, "outcome");
 _Static_assert(QNTX_EMBED_OUTCOME_REPLACED == 1, "outcome");
 _Static_assert(QNTX_EMBED_OUTCOME_UNCHANGED == 2, "outcome");
+_Static_assert(QNTX_EMBED_INDEX_AUTO == 0, "index");
+_Static_assert(QNTX_EMBED_INDEX_ROWS == 1, "index");
+_Static_assert(QNTX_EMBED_INDEX_VEC0 == 2, "index");
 
 #define LAYOUT(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
 #define FIELD(type, name, at) _Static_assert(offsetof(type, name) == (at), "place of " #type "." #name)
@@ -101,34 +104,76 @@ FIELD(qntx_embed_text_info, tokens, 0);
 FIELD(qntx_embed_text_info, full_tokens, 4);
 FIELD(qntx_embed_text_info, truncated, 8);
 
-LAYOUT(qntx_embed_record, 96);
-FIELD(qntx_embed_record, source_type, 0);
-FIELD(qntx_embed_record, source_id, 16);
-FIELD(qntx_embed_record, text, 32);
-FIELD(qntx_embed_record, model, 48);
-FIELD(qntx_embed_record, fingerprint, 64);
-FIELD(qntx_embed_record, vector, 80);
-FIELD(qntx_embed_record, dimensions, 88);
+LAYOUT(qntx_embed_store_options, 16);
+FIELD(qntx_embed_store_options, size, 0);
+FIELD(qntx_embed_store_options, reserved, 8);
 
-LAYOUT(qntx_embed_search_options, 40);
+LAYOUT(qntx_embed_record, 160);
+FIELD(qntx_embed_record, size, 0);
+FIELD(qntx_embed_record, id, 8);
+FIELD(qntx_embed_record, source_type, 24);
+FIELD(qntx_embed_record, source_id, 40);
+FIELD(qntx_embed_record, text, 56);
+FIELD(qntx_embed_record, model, 72);
+FIELD(qntx_embed_record, fingerprint, 88);
+FIELD(qntx_embed_record, metadata, 104);
+FIELD(qntx_embed_record, vector, 120);
+FIELD(qntx_embed_record, dimensions, 128);
+FIELD(qntx_embed_record, chunk_start, 136);
+FIELD(qntx_embed_record, chunk_end, 144);
+FIELD(qntx_embed_record, chunk, 152);
+FIELD(qntx_embed_record, reserved, 156);
+
+LAYOUT(qntx_embed_search_options, 152);
 FIELD(qntx_embed_search_options, size, 0);
 FIELD(qntx_embed_search_options, fingerprint, 8);
-FIELD(qntx_embed_search_options, limit, 24);
-FIELD(qntx_embed_search_options, threshold, 32);
+FIELD(qntx_embed_search_options, filter, 24);
+FIELD(qntx_embed_search_options, words, 40);
+FIELD(qntx_embed_search_options, like, 56);
+FIELD(qntx_embed_search_options, after_id, 72);
+FIELD(qntx_embed_search_options, limit, 88);
+FIELD(qntx_embed_search_options, candidates, 96);
+FIELD(qntx_embed_search_options, depth, 104);
+FIELD(qntx_embed_search_options, threshold, 112);
+FIELD(qntx_embed_search_options, after_distance, 116);
+FIELD(qntx_embed_search_options, diversity, 120);
+FIELD(qntx_embed_search_options, vector_weight, 124);
+FIELD(qntx_embed_search_options, words_weight, 128);
+FIELD(qntx_embed_search_options, rank_constant, 132);
+FIELD(qntx_embed_search_options, index, 136);
+FIELD(qntx_embed_search_options, group_by_source, 140);
+FIELD(qntx_embed_search_options, without_vectors, 144);
+FIELD(qntx_embed_search_options, reserved, 148);
 
-LAYOUT(qntx_embed_row, 152);
+LAYOUT(qntx_embed_list_options, 72);
+FIELD(qntx_embed_list_options, size, 0);
+FIELD(qntx_embed_list_options, fingerprint, 8);
+FIELD(qntx_embed_list_options, filter, 24);
+FIELD(qntx_embed_list_options, after_id, 40);
+FIELD(qntx_embed_list_options, limit, 56);
+FIELD(qntx_embed_list_options, without_vectors, 64);
+FIELD(qntx_embed_list_options, reserved, 68);
+
+LAYOUT(qntx_embed_row, 200);
 FIELD(qntx_embed_row, id, 0);
 FIELD(qntx_embed_row, source_type, 16);
 FIELD(qntx_embed_row, source_id, 32);
 FIELD(qntx_embed_row, text, 48);
 FIELD(qntx_embed_row, model, 64);
 FIELD(qntx_embed_row, fingerprint, 80);
-FIELD(qntx_embed_row, created_at, 96);
-FIELD(qntx_embed_row, updated_at, 112);
-FIELD(qntx_embed_row, vector, 128);
-FIELD(qntx_embed_row, dimensions, 136);
-FIELD(qntx_embed_row, similarity, 144);
-FIELD(qntx_embed_row, distance, 148);
+FIELD(qntx_embed_row, metadata, 96);
+FIELD(qntx_embed_row, created_at, 112);
+FIELD(qntx_embed_row, updated_at, 128);
+FIELD(qntx_embed_row, vector, 144);
+FIELD(qntx_embed_row, dimensions, 152);
+FIELD(qntx_embed_row, chunk_start, 160);
+FIELD(qntx_embed_row, chunk_end, 168);
+FIELD(qntx_embed_row, chunk, 176);
+FIELD(qntx_embed_row, similarity, 180);
+FIELD(qntx_embed_row, distance, 184);
+FIELD(qntx_embed_row, score, 188);
+FIELD(qntx_embed_row, vector_rank, 192);
+FIELD(qntx_embed_row, words_rank, 196);
 #endif
 
 static void the_loaded_library_has_the_abi_of_the_header(void) {
@@ -152,6 +197,7 @@ static void freeing_null_does_nothing(void) {
     qntx_embed_model_free(NULL);
     qntx_embed_store_free(NULL);
     qntx_embed_rows_free(NULL);
+    qntx_embed_text_free(NULL);
   }
 }
 
@@ -173,6 +219,8 @@ static void no_rows_are_null_and_zero(void) {
   CHECK(qntx_embed_rows_get(NULL, &count) == NULL);
   CHECK(count == 0);
   CHECK(qntx_embed_rows_get(NULL, NULL) == NULL);
+  REQUIRE(qntx_embed_rows_explain(NULL) != NULL && qntx_embed_text_get(NULL) != NULL);
+  CHECK(qntx_embed_rows_explain(NULL)[0] == '\0' && qntx_embed_text_get(NULL)[0] == '\0');
 }
 
 int main(void) {

@@ -542,7 +542,7 @@ static void nothing_is_printed(void) {
   qntx_embed_embed(model, not_utf8[0], NULL, vector, 32, NULL, NULL);
   qntx_embed_embed(model, str("text"), NULL, vector, 31, NULL, &error);
   qntx_embed_model_open(str("/does/not/exist"), NULL, &none, NULL);
-  qntx_embed_store_open(str("/does/not/exist"), &store, NULL);
+  qntx_embed_store_open(str("/does/not/exist"), NULL, &store, NULL);
   qntx_embed_error_free(error);
   qntx_embed_model_free(model);
 

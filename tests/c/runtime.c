@@ -49,7 +49,7 @@ static void stores_and_blobs_need_no_runtime(void) {
   const float vector[] = {1, 2};
   qntx_embed_store *store = NULL;
   qntx_embed_blob blob;
-  WORKS(qntx_embed_store_open, str(":memory:"), &store);
+  WORKS(qntx_embed_store_open, str(":memory:"), NULL, &store);
   WORKS(qntx_embed_blob_serialize, vector, 2, &blob);
   qntx_embed_blob_free(&blob);
   qntx_embed_store_free(store);

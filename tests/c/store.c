@@ -9,13 +9,14 @@ static const float east[] = {1, 0, 0}, northeast[] = {1, 1, 0}, north[] = {0, 1,
 
 static qntx_embed_store *open_store(const char *file) {
   qntx_embed_store *store = UNTOUCHED;
-  WORKS(qntx_embed_store_open, str(file), &store);
+  WORKS(qntx_embed_store_open, str(file), NULL, &store);
   REQUIRE(store != NULL && (void *)store != UNTOUCHED);
   return store;
 }
 
 static qntx_embed_record record_of(const char *source_id, const char *text, const float *vector, size_t dimensions) {
-  return (qntx_embed_record){.source_type = str("test"),
+  return (qntx_embed_record){.size = sizeof(qntx_embed_record),
+                             .source_type = str("test"),
                              .source_id = str(source_id),
                              .text = str(text),
                              .model = str("model"),
@@ -37,7 +38,7 @@ static uint32_t put3(const qntx_embed_store *store, const char *source_id, const
 
 static size_t count_of(const qntx_embed_store *store) {
   size_t count = 77;
-  WORKS(qntx_embed_store_count, store, &count);
+  WORKS(qntx_embed_store_count, store, str(""), str(""), &count);
   return count;
 }
 
@@ -79,7 +80,7 @@ static size_t found(const qntx_embed_store *store, const float *query, size_t di
 // The one row of a source, as rows of one row.
 static qntx_embed_rows *get(const qntx_embed_store *store, const char *source_id) {
   qntx_embed_rows *rows = UNTOUCHED;
-  WORKS(qntx_embed_store_get, store, str("test"), str(source_id), str(MODEL), &rows);
+  WORKS(qntx_embed_store_get_source, store, str("test"), str(source_id), str(MODEL), &rows);
   REQUIRE(rows_in(rows) == 1);
   return rows;
 }
@@ -194,7 +195,7 @@ static void a_source_has_one_row_for_each_model(void) {
   check_found(store, east, 10, -1, "a");  // only this model's
 
   size_t deleted = 77;
-  WORKS(qntx_embed_store_delete, store, str("test"), str("a"), &deleted);
+  WORKS(qntx_embed_store_delete_source, store, str("test"), str("a"), &deleted);
   CHECK(deleted == 2 && count_of(store) == 1);
   qntx_embed_store_free(store);
 }
@@ -215,7 +216,7 @@ static void a_row_that_is_not_there_is_not_found(void) {
       {"test", "b", MODEL}, {"other", "a", MODEL}, {"test", "a", "other"}, {"TEST", "a", MODEL}, {"", "", ""}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     qntx_embed_rows *rows = UNTOUCHED;
-    REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, keys[i][1], qntx_embed_store_get, store, str(keys[i][0]), str(keys[i][1]),
+    REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, keys[i][1], qntx_embed_store_get_source, store, str(keys[i][0]), str(keys[i][1]),
             str(keys[i][2]), &rows);
     CHECK(rows == NULL);
   }
@@ -225,7 +226,7 @@ static void a_row_that_is_not_there_is_not_found(void) {
 static void a_message_is_not_cut_at_a_nul_byte(void) {
   qntx_embed_store *store = open_store(":memory:");
   qntx_embed_rows *rows = UNTOUCHED;
-  REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, "after", qntx_embed_store_get, store, str("test"), BYTES("before\0after"),
+  REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, "after", qntx_embed_store_get_source, store, str("test"), BYTES("before\0after"),
           str(MODEL), &rows);
   CHECK(rows == NULL);
   qntx_embed_store_free(store);
@@ -236,12 +237,12 @@ static void a_deleted_source_is_gone_from_rows_and_searches(void) {
   put3(store, "a", east);
   put3(store, "b", east);
   size_t deleted = 77;
-  WORKS(qntx_embed_store_delete, store, str("test"), str("a"), &deleted);
+  WORKS(qntx_embed_store_delete_source, store, str("test"), str("a"), &deleted);
   CHECK(deleted == 1 && count_of(store) == 1);
   check_found(store, east, 10, -1, "b");
-  WORKS(qntx_embed_store_delete, store, str("test"), str("a"), &deleted);
+  WORKS(qntx_embed_store_delete_source, store, str("test"), str("a"), &deleted);
   CHECK(deleted == 0);
-  WORKS(qntx_embed_store_delete, store, str("test"), str("b"), NULL);
+  WORKS(qntx_embed_store_delete_source, store, str("test"), str("b"), NULL);
   CHECK(count_of(store) == 0);
   CHECK(put3(store, "a", north) == QNTX_EMBED_OUTCOME_INSERTED);
   check_found(store, north, 10, -1, "a");
@@ -264,7 +265,7 @@ static void nul_bytes_are_text_like_any_other(void) {
   CHECK(count_of(store) == 3);
 
   qntx_embed_rows *rows = UNTOUCHED;
-  WORKS(qntx_embed_store_get, store, str("test"), BYTES("a\0b"), str(MODEL), &rows);
+  WORKS(qntx_embed_store_get_source, store, str("test"), BYTES("a\0b"), str(MODEL), &rows);
   CHECK(same(row_at(rows, 0)->source_id, BYTES("a\0b")));
   CHECK(same(row_at(rows, 0)->text, BYTES("text\0less")));
   CHECK(same(row_at(rows, 0)->model, BYTES("model\0")));
@@ -463,6 +464,262 @@ static void nothing_that_is_passed_in_is_kept(void) {
   qntx_embed_store_free(store);
 }
 
+// ---- What rows have beside their vectors
+
+static void put_documents(const qntx_embed_store *store) {
+  static const char *const texts[] = {"stop the pump", "close the valve", "the pump and the valve"};
+  const float *const vectors[] = {east, north, northeast};
+  static const char *const metadata[] = {"{\"year\": 2020, \"kind\": \"manual\"}", "{\"year\": 2021}", ""};
+  qntx_embed_record records[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    records[i] = record_of(i < 2 ? "book" : "page", texts[i], vectors[i], 3);
+    records[i].id = str(i == 0 ? "id-0" : i == 1 ? "id-1" : "id-2");
+    records[i].chunk = i;
+    records[i].chunk_start = 10 * i;
+    records[i].chunk_end = 10 * i + 9;
+    records[i].metadata = str(metadata[i]);
+  }
+  WORKS(qntx_embed_store_put, store, records, 3, NULL);
+}
+
+// Compared: the ids of what a search finds, in order: "012" for id-0, id-1, id-2.
+static void check_ids(const qntx_embed_rows *rows, const char *wanted) {
+  char ids[64] = "";
+  for (size_t i = 0; i < rows_in(rows) && i < 60; i++) strncat(ids, row_at(rows, i)->id.ptr + 3, 1);
+  CHECK_SAYS(strcmp(ids, wanted) == 0, "found '%s', not '%s'", ids, wanted);
+}
+
+static void check_search(const qntx_embed_store *store, const float *query, qntx_embed_search_options options,
+                         const char *wanted) {
+  qntx_embed_rows *rows = NULL;
+  WORKS(qntx_embed_store_search, store, query, query == NULL ? 0 : 3, &options, &rows);
+  check_ids(rows, wanted);
+  CHECK(strstr(qntx_embed_rows_explain(rows), "\"total_us\":") != NULL);
+  qntx_embed_rows_free(rows);
+}
+
+static void a_row_has_its_id_chunk_and_metadata(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  qntx_embed_rows *rows = NULL;
+  WORKS(qntx_embed_store_get, store, str("id-1"), &rows);
+  REQUIRE(rows_in(rows) == 1);
+  const qntx_embed_row *row = row_at(rows, 0);
+  CHECK(is(row->id, "id-1") && is(row->metadata, "{\"year\":2021}"));
+  CHECK(row->chunk == 1 && row->chunk_start == 10 && row->chunk_end == 19);
+  CHECK(qntx_embed_rows_explain(rows)[0] == '\0');
+  qntx_embed_rows_free(rows);
+
+  WORKS(qntx_embed_store_get_source, store, str("test"), str("book"), str(""), &rows);
+  check_ids(rows, "01");
+  qntx_embed_rows_free(rows);
+  rows = UNTOUCHED;
+  REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, "id-9", qntx_embed_store_get, store, str("id-9"), &rows);
+  CHECK(rows == NULL);
+  qntx_embed_store_free(store);
+}
+
+static void a_text_that_is_there_needs_no_vector(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  qntx_embed_record records[] = {record_of("book", "stop the pump", NULL, 0), record_of("book", "other", NULL, 0),
+                                 record_of("book", "stop the pump", east, 2)};
+  uint8_t has[] = {7, 7, 7, 7};
+  WORKS(qntx_embed_store_has, store, records, 3, has);
+  CHECK(has[0] == 1 && has[1] == 0 && has[2] == 0 && has[3] == 7);
+  records[0].metadata = str("{\"new\":true}");
+  CHECK(put(store, records[0]) == QNTX_EMBED_OUTCOME_REPLACED);
+  CHECK(put(store, records[0]) == QNTX_EMBED_OUTCOME_UNCHANGED);
+  check_search(store, east, options_of(1, 0.9f), "0");
+  REFUSED(QNTX_EMBED_STATUS_DIMENSIONS, "same text", qntx_embed_store_put, store, &records[1], 1, NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "has", qntx_embed_store_has, store, records, 3, NULL);
+  qntx_embed_store_free(store);
+}
+
+static void an_id_is_never_shared_or_changed(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  qntx_embed_record record = record_of("new", "new", east, 3);
+  record.id = str("id-0");
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "another row", qntx_embed_store_put, store, &record, 1, NULL);
+  record = record_of("book", "new", east, 3);
+  record.id = str("id-7");
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "id-0", qntx_embed_store_put, store, &record, 1, NULL);
+  CHECK(count_of(store) == 3);
+  qntx_embed_store_free(store);
+}
+
+static void a_list_comes_in_pages(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  qntx_embed_list_options options = {.size = sizeof options, .limit = 2, .without_vectors = 1};
+  qntx_embed_rows *rows = NULL;
+  WORKS(qntx_embed_store_list, store, &options, &rows);
+  check_ids(rows, "01");
+  CHECK(row_at(rows, 0)->vector == NULL && row_at(rows, 0)->dimensions == 3);
+  options.after_id = row_at(rows, 1)->id;
+  qntx_embed_rows *next = NULL;
+  WORKS(qntx_embed_store_list, store, &options, &next);
+  check_ids(next, "2");
+  qntx_embed_rows_free(next);
+  qntx_embed_rows_free(rows);
+  WORKS(qntx_embed_store_list, store, NULL, &rows);
+  check_ids(rows, "012");
+  qntx_embed_rows_free(rows);
+
+  options = (qntx_embed_list_options){.size = sizeof options, .filter = str("[\"exists\",\"metadata.year\"]")};
+  WORKS(qntx_embed_store_list, store, &options, &rows);
+  check_ids(rows, "01");
+  qntx_embed_rows_free(rows);
+  options.limit = 10001;
+  rows = UNTOUCHED;
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "limit", qntx_embed_store_list, store, &options, &rows);
+  CHECK(rows == NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "rows", qntx_embed_store_list, store, NULL, NULL);
+  qntx_embed_store_free(store);
+}
+
+static void a_search_takes_words_filters_pages_and_rows(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  qntx_embed_search_options options = options_of(10, -1);
+  check_search(store, east, options, "021");
+  options.filter = str("[\"<\",\"metadata.year\",2021]");
+  check_search(store, east, options, "0");
+  options = options_of(10, -1);
+  options.words = str("valve");
+  check_search(store, NULL, options, "12");
+  options.words_weight = -1;
+  check_search(store, east, options, "021");
+  options = options_of(10, -1);
+  options.like = str("id-2");
+  check_search(store, NULL, options, "01");
+  options = options_of(10, -1);
+  options.group_by_source = 1;
+  check_search(store, east, options, "02");
+  for (uint32_t index = QNTX_EMBED_INDEX_AUTO; index <= QNTX_EMBED_INDEX_VEC0; index++) {
+    options = options_of(1, -1);
+    options.index = index;
+    qntx_embed_rows *rows = NULL;
+    WORKS(qntx_embed_store_search, store, east, 3, &options, &rows);
+    options.after_id = row_at(rows, 0)->id;
+    options.after_distance = row_at(rows, 0)->distance;
+    check_search(store, east, options, "2");
+    qntx_embed_rows_free(rows);
+  }
+
+  qntx_embed_rows *rows = UNTOUCHED;
+  const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_ARGUMENT;
+  options = options_of(10, -1);
+  options.filter = str("[\"=\",\"colour\",\"red\"]");
+  REFUSED(invalid, "colour", qntx_embed_store_search, store, east, 3, &options, &rows);
+  options = options_of(10, -1);
+  options.like = str("id-2");
+  REFUSED(invalid, "like", qntx_embed_store_search, store, east, 3, &options, &rows);
+  options.like = str("id-9");
+  REFUSED(QNTX_EMBED_STATUS_NOT_FOUND, "id-9", qntx_embed_store_search, store, NULL, 0, &options, &rows);
+  options = options_of(10, -1);
+  options.index = 99;
+  REFUSED(invalid, "index", qntx_embed_store_search, store, east, 3, &options, &rows);
+  options = options_of(10, -1);
+  options.group_by_source = 2;
+  REFUSED(invalid, "group_by_source", qntx_embed_store_search, store, east, 3, &options, &rows);
+  options = options_of(10, -1);
+  options.diversity = NAN;
+  REFUSED(invalid, "diversity", qntx_embed_store_search, store, east, 3, &options, &rows);
+  options = options_of(10, -1);
+  options.reserved = 1;
+  REFUSED(invalid, "reserved", qntx_embed_store_search, store, east, 3, &options, &rows);
+  CHECK(rows == NULL);
+  qntx_embed_store_free(store);
+}
+
+static void rows_are_deleted_by_id_and_by_filter(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  put_documents(store);
+  const qntx_embed_str ids[] = {str("id-0"), str("id-9"), str("id-0")};
+  size_t deleted = 77;
+  WORKS(qntx_embed_store_delete_ids, store, ids, 3, &deleted);
+  CHECK(deleted == 1 && count_of(store) == 2);
+  size_t count = 77;
+  WORKS(qntx_embed_store_count, store, str(MODEL), str("[\"=\",\"source_id\",\"book\"]"), &count);
+  CHECK(count == 1);
+  WORKS(qntx_embed_store_delete_where, store, str("[\"=\",\"source_id\",\"book\"]"), &deleted);
+  CHECK(deleted == 1 && count_of(store) == 1);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "filter is empty", qntx_embed_store_delete_where, store, str(""), NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "filter", qntx_embed_store_delete_where, store, str("{}"), NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "ids", qntx_embed_store_delete_ids, store, NULL, 1, NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "ids[0]", qntx_embed_store_delete_ids, store, not_utf8, 1, NULL);
+  WORKS(qntx_embed_store_delete_where, store, str("[\"and\"]"), NULL);
+  CHECK(count_of(store) == 0);
+  qntx_embed_store_free(store);
+}
+
+static void records_of_an_array_have_one_size(void) {
+  struct {
+    qntx_embed_record known;
+    size_t unknown;
+  } newer[2] = {{.known = record_of("a", "a", east, 3)}, {.known = record_of("b", "b", north, 3)}};
+  newer[0].known.size = newer[1].known.size = sizeof newer[0];
+  qntx_embed_store *store = open_store(":memory:");
+  WORKS(qntx_embed_store_put, store, &newer[0].known, 2, NULL);
+  CHECK(count_of(store) == 2);
+  check_found(store, north, 1, -1, "b");
+  const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_ARGUMENT;
+  newer[1].unknown = 1;
+  REFUSED(invalid, "records[1]", qntx_embed_store_put, store, &newer[0].known, 2, NULL);
+  newer[1].unknown = 0;
+  newer[1].known.size = sizeof(qntx_embed_record);
+  REFUSED(invalid, "records[1].size", qntx_embed_store_put, store, &newer[0].known, 2, NULL);
+  qntx_embed_record record = record_of("a", "a", east, 3);
+  record.size = 0;
+  REFUSED(invalid, "records[0].size", qntx_embed_store_put, store, &record, 1, NULL);
+  qntx_embed_store_free(store);
+}
+
+static void stats_verify_backup_and_optimize_say_what_they_did(void) {
+  const path file = temporary("care.db"), copy = temporary("copy.db");
+  qntx_embed_store *store = open_store(file.text);
+  put_documents(store);
+  qntx_embed_text *json = NULL;
+  WORKS(qntx_embed_store_stats, store, &json);
+  CHECK(strstr(qntx_embed_text_get(json), "{\"rows\":3,\"models\":[{\"model\":\"model\"") != NULL);
+  qntx_embed_text_free(json);
+  WORKS(qntx_embed_store_verify, store, 1, &json);
+  CHECK(strcmp(qntx_embed_text_get(json), "{\"rows\":3,\"problems\":[],\"repaired\":[]}") == 0);
+  qntx_embed_text_free(json);
+  WORKS(qntx_embed_store_optimize, store);
+  WORKS(qntx_embed_store_backup, store, str(copy.text));
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "there already", qntx_embed_store_backup, store, str(copy.text));
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "path", qntx_embed_store_backup, store, str(""));
+  json = UNTOUCHED;
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "repair", qntx_embed_store_verify, store, 2, &json);
+  CHECK(json == NULL);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "json", qntx_embed_store_stats, store, NULL);
+  qntx_embed_store *other = open_store(copy.text);
+  CHECK(count_of(other) == 3);
+  qntx_embed_store_free(other);
+  qntx_embed_store_free(store);
+}
+
+static void a_null_store_is_refused_everywhere(void) {
+  const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_ARGUMENT;
+  qntx_embed_rows *rows = UNTOUCHED;
+  qntx_embed_text *json = UNTOUCHED;
+  uint8_t has;
+  REFUSED(invalid, "store", qntx_embed_store_has, NULL, NULL, 0, &has);
+  REFUSED(invalid, "store", qntx_embed_store_get, NULL, str("x"), &rows);
+  REFUSED(invalid, "store", qntx_embed_store_list, NULL, NULL, &rows);
+  CHECK(rows == NULL);
+  REFUSED(invalid, "store", qntx_embed_store_delete_ids, NULL, NULL, 0, NULL);
+  REFUSED(invalid, "store", qntx_embed_store_delete_where, NULL, str("[\"and\"]"), NULL);
+  REFUSED(invalid, "store", qntx_embed_store_stats, NULL, &json);
+  CHECK(json == NULL);
+  REFUSED(invalid, "store", qntx_embed_store_verify, NULL, 0, &json);
+  REFUSED(invalid, "store", qntx_embed_store_backup, NULL, str("x"));
+  REFUSED(invalid, "store", qntx_embed_store_optimize, NULL);
+}
+
 // ---- What is refused
 
 // The record stands between two good ones; nothing of the three is stored.
@@ -522,10 +779,10 @@ static void a_record_without_name_or_text_is_refused(void) {
 // Every text of a record in turn.
 static qntx_embed_str *text_of(qntx_embed_record *record, int which) {
   qntx_embed_str *const texts[] = {&record->source_type, &record->source_id, &record->text, &record->model,
-                                   &record->fingerprint};
+                                   &record->fingerprint, &record->id,        &record->metadata};
   return texts[which];
 }
-static const char *const names[] = {"source_type", "source_id", "text", "model", "fingerprint"};
+static const char *const names[] = {"source_type", "source_id", "text", "model", "fingerprint", "id", "metadata"};
 
 static void invalid_utf8_is_refused(void) {
   const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_UTF8;
@@ -533,25 +790,25 @@ static void invalid_utf8_is_refused(void) {
   put3(store, "a", east);
   for (size_t i = 0; i < NOT_UTF8; i++) {
     const qntx_embed_str good = str("good"), bad = not_utf8[i];
-    for (int which = 0; which < 5; which++) {
+    for (int which = 0; which < 7; which++) {
       qntx_embed_record record = record_of("b", "b", east, 3);
       *text_of(&record, which) = bad;
       check_put_refused(store, record, invalid, names[which]);
     }
     qntx_embed_rows *rows = UNTOUCHED;
-    REFUSED(invalid, "source_type", qntx_embed_store_get, store, bad, good, good, &rows);
-    REFUSED(invalid, "source_id", qntx_embed_store_get, store, good, bad, good, &rows);
-    REFUSED(invalid, "fingerprint", qntx_embed_store_get, store, good, good, bad, &rows);
+    REFUSED(invalid, "source_type", qntx_embed_store_get_source, store, bad, good, good, &rows);
+    REFUSED(invalid, "source_id", qntx_embed_store_get_source, store, good, bad, good, &rows);
+    REFUSED(invalid, "fingerprint", qntx_embed_store_get_source, store, good, good, bad, &rows);
     CHECK(rows == NULL);
-    REFUSED(invalid, "source_type", qntx_embed_store_delete, store, bad, good, NULL);
-    REFUSED(invalid, "source_id", qntx_embed_store_delete, store, good, bad, NULL);
+    REFUSED(invalid, "source_type", qntx_embed_store_delete_source, store, bad, good, NULL);
+    REFUSED(invalid, "source_id", qntx_embed_store_delete_source, store, good, bad, NULL);
     qntx_embed_search_options options = options_of(1, 0);
     options.fingerprint = bad;
     rows = UNTOUCHED;
     REFUSED(invalid, "fingerprint", qntx_embed_store_search, store, east, 3, &options, &rows);
     CHECK(rows == NULL);
     other = UNTOUCHED;
-    REFUSED(invalid, "path", qntx_embed_store_open, bad, &other);
+    REFUSED(invalid, "path", qntx_embed_store_open, bad, NULL, &other);
     CHECK(other == NULL);
   }
   qntx_embed_store_free(store);
@@ -567,31 +824,31 @@ static void null_is_refused_where_something_is_needed(void) {
   size_t number;
   put3(store, "a", east);
 
-  REFUSED(invalid, "path", qntx_embed_store_open, null_text, &other);
+  REFUSED(invalid, "path", qntx_embed_store_open, null_text, NULL, &other);
   CHECK(other == NULL);
-  REFUSED(invalid, "store", qntx_embed_store_open, str(":memory:"), NULL);
+  REFUSED(invalid, "store", qntx_embed_store_open, str(":memory:"), NULL, NULL);
 
   REFUSED(invalid, "store", qntx_embed_store_put, NULL, &record, 1, NULL);
   REFUSED(invalid, "records", qntx_embed_store_put, store, NULL, 1, NULL);
-  for (int which = 0; which < 5; which++) {
+  for (int which = 0; which < 7; which++) {
     qntx_embed_record bad = record;
     *text_of(&bad, which) = null_text;
     check_put_refused(store, bad, invalid, names[which]);
   }
 
-  REFUSED(invalid, "store", qntx_embed_store_get, NULL, good, good, good, &rows);
+  REFUSED(invalid, "store", qntx_embed_store_get_source, NULL, good, good, good, &rows);
   CHECK(rows == NULL);
-  REFUSED(invalid, "rows", qntx_embed_store_get, store, good, good, good, NULL);
-  REFUSED(invalid, "source_type", qntx_embed_store_get, store, null_text, good, good, &rows);
-  REFUSED(invalid, "source_id", qntx_embed_store_get, store, good, null_text, good, &rows);
-  REFUSED(invalid, "fingerprint", qntx_embed_store_get, store, good, good, null_text, &rows);
+  REFUSED(invalid, "rows", qntx_embed_store_get_source, store, good, good, good, NULL);
+  REFUSED(invalid, "source_type", qntx_embed_store_get_source, store, null_text, good, good, &rows);
+  REFUSED(invalid, "source_id", qntx_embed_store_get_source, store, good, null_text, good, &rows);
+  REFUSED(invalid, "fingerprint", qntx_embed_store_get_source, store, good, good, null_text, &rows);
 
-  REFUSED(invalid, "store", qntx_embed_store_delete, NULL, good, good, &number);
-  REFUSED(invalid, "source_type", qntx_embed_store_delete, store, null_text, good, &number);
-  REFUSED(invalid, "source_id", qntx_embed_store_delete, store, good, null_text, &number);
+  REFUSED(invalid, "store", qntx_embed_store_delete_source, NULL, good, good, &number);
+  REFUSED(invalid, "source_type", qntx_embed_store_delete_source, store, null_text, good, &number);
+  REFUSED(invalid, "source_id", qntx_embed_store_delete_source, store, good, null_text, &number);
 
-  REFUSED(invalid, "store", qntx_embed_store_count, NULL, &number);
-  REFUSED(invalid, "count", qntx_embed_store_count, store, NULL);
+  REFUSED(invalid, "store", qntx_embed_store_count, NULL, str(""), str(""), &number);
+  REFUSED(invalid, "count", qntx_embed_store_count, store, str(""), str(""), NULL);
 
   rows = UNTOUCHED;
   REFUSED(invalid, "store", qntx_embed_store_search, NULL, east, 3, &options, &rows);
@@ -627,7 +884,7 @@ static void a_search_that_makes_no_sense_is_refused(void) {
   check_search_refused(store, too_long, 8193, &options, dimensions, "query");
   check_search_refused(store, east, SIZE_MAX, &options, invalid, "query");
 
-  const size_t limits[] = {4097, 1 << 30, SIZE_MAX};
+  const size_t limits[] = {10001, 1 << 30, SIZE_MAX};
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
     options = options_of(limits[i], -1);
     check_search_refused(store, east, 3, &options, invalid, "limit");
@@ -708,7 +965,7 @@ static void a_file_opened_twice_shows_what_the_other_has_put(void) {
   put3(one, "a", east);
   check_found(two, east, 10, -1, "a");
   put3(two, "b", east);
-  WORKS(qntx_embed_store_delete, one, str("test"), str("a"), NULL);
+  WORKS(qntx_embed_store_delete_source, one, str("test"), str("a"), NULL);
   check_found(one, east, 10, -1, "b");
   check_found(two, east, 10, -1, "b");
   qntx_embed_store_free(two);
@@ -727,7 +984,7 @@ static void stores_in_memory_are_apart(void) {
 
 static void check_open_refused(const char *file, qntx_embed_status status, const char *word) {
   qntx_embed_store *store = UNTOUCHED;
-  REFUSED(status, word, qntx_embed_store_open, str(file), &store);
+  REFUSED(status, word, qntx_embed_store_open, str(file), NULL, &store);
   CHECK(store == NULL);
 }
 
@@ -751,7 +1008,7 @@ static void a_path_with_a_nul_byte_is_refused(void) {
   memcpy(bytes, file.text, len);
   memcpy(bytes + len, "\0.db", 4);
   qntx_embed_store *store = UNTOUCHED;
-  REFUSED(QNTX_EMBED_STATUS_STORE, "cut", qntx_embed_store_open, ((qntx_embed_str){bytes, len + 4}), &store);
+  REFUSED(QNTX_EMBED_STATUS_STORE, "cut", qntx_embed_store_open, ((qntx_embed_str){bytes, len + 4}), NULL, &store);
   CHECK(store == NULL && access(file.text, F_OK) != 0);
 }
 
@@ -786,7 +1043,7 @@ static void a_cut_database_is_refused_or_read_but_never_more(void) {
     write_file(cut.text, bytes, len * part / 16);
     store = NULL;
     qntx_embed_error *error = NULL;
-    const qntx_embed_status opened = qntx_embed_store_open(str(cut.text), &store, &error);
+    const qntx_embed_status opened = qntx_embed_store_open(str(cut.text), NULL, &store, &error);
     CHECK((opened == QNTX_EMBED_STATUS_OK) == (store != NULL) && (opened != QNTX_EMBED_STATUS_OK) == (error != NULL));
     qntx_embed_error_free(error);
     if (store != NULL) {
@@ -800,7 +1057,7 @@ static void a_cut_database_is_refused_or_read_but_never_more(void) {
       qntx_embed_error_free(error);
       qntx_embed_rows_free(rows);
       qntx_embed_store_put(store, &record, 1, NULL, NULL);
-      qntx_embed_store_delete(store, str("test"), str("7"), NULL, NULL);
+      qntx_embed_store_delete_source(store, str("test"), str("7"), NULL, NULL);
     }
     qntx_embed_store_free(store);
     remove(join(harness.directory, "cut.db-wal").text);
@@ -840,6 +1097,15 @@ int main(void) {
   TEST(vectors_of_a_real_models_length_are_found_too);
   TEST(rows_outlive_their_store);
   TEST(nothing_that_is_passed_in_is_kept);
+  TEST(a_row_has_its_id_chunk_and_metadata);
+  TEST(a_text_that_is_there_needs_no_vector);
+  TEST(an_id_is_never_shared_or_changed);
+  TEST(a_list_comes_in_pages);
+  TEST(a_search_takes_words_filters_pages_and_rows);
+  TEST(rows_are_deleted_by_id_and_by_filter);
+  TEST(records_of_an_array_have_one_size);
+  TEST(stats_verify_backup_and_optimize_say_what_they_did);
+  TEST(a_null_store_is_refused_everywhere);
   TEST(what_cannot_be_compared_is_refused_and_nothing_of_the_batch_stored);
   TEST(a_record_without_name_or_text_is_refused);
   TEST(invalid_utf8_is_refused);

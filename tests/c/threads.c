@@ -62,10 +62,11 @@ static void *open_and_put(void *argument) {
   const float vector[] = {1, 0, 0};
   char id[32];
   qntx_embed_store *store = NULL;
-  WORKS(qntx_embed_store_open, str(me->all->file.text), &store);
+  WORKS(qntx_embed_store_open, str(me->all->file.text), NULL, &store);
   for (int round = 0; round < 3; round++) {
     snprintf(id, sizeof id, "%d-%d", me->number, round);
-    const qntx_embed_record record = {.source_type = str("test"),
+    const qntx_embed_record record = {.size = sizeof(qntx_embed_record),
+                                      .source_type = str("test"),
                                       .source_id = str(id),
                                       .text = str(id),
                                       .fingerprint = str("fingerprint"),
@@ -86,8 +87,8 @@ static void many_threads_may_open_one_new_file_at_once(void) {
     run_threads(open_and_put, &all);
     qntx_embed_store *store = NULL;
     size_t count = 0;
-    WORKS(qntx_embed_store_open, str(all.file.text), &store);
-    WORKS(qntx_embed_store_count, store, &count);
+    WORKS(qntx_embed_store_open, str(all.file.text), NULL, &store);
+    WORKS(qntx_embed_store_count, store, str(""), str(""), &count);
     CHECK_SAYS(count == THREADS * 3, "%zu rows", count);
     qntx_embed_store_free(store);
   }
@@ -142,7 +143,8 @@ static void *use_the_store(void *argument) {
     char id[32];
     snprintf(id, sizeof id, "%d-%zu", me->number, round);
     float *vector = embed(all->model, all->texts[which]);
-    const qntx_embed_record record = {.source_type = str("test"),
+    const qntx_embed_record record = {.size = sizeof(qntx_embed_record),
+                                      .source_type = str("test"),
                                       .source_id = str(id),
                                       .text = all->texts[which],
                                       .model = str("tiny"),
@@ -154,7 +156,7 @@ static void *use_the_store(void *argument) {
     CHECK(outcome == QNTX_EMBED_OUTCOME_INSERTED);
 
     qntx_embed_rows *rows = NULL;
-    WORKS(qntx_embed_store_get, all->store, str("test"), str(id), str(all->fingerprint), &rows);
+    WORKS(qntx_embed_store_get_source, all->store, str("test"), str(id), str(all->fingerprint), &rows);
     const qntx_embed_row *row = qntx_embed_rows_get(rows, NULL)[0];
     CHECK(is(row->source_id, id) && same(row->text, all->texts[which]));
     CHECK(memcmp(row->vector, vector, 32 * sizeof *vector) == 0);
@@ -170,7 +172,7 @@ static void *use_the_store(void *argument) {
 
     if (round % 2 == 1) {
       size_t deleted = 77;
-      WORKS(qntx_embed_store_delete, all->store, str("test"), str(id), &deleted);
+      WORKS(qntx_embed_store_delete_source, all->store, str("test"), str(id), &deleted);
       CHECK(deleted == 1);
     }
     free(vector);
@@ -183,13 +185,13 @@ static void check_store_under_threads(const char *file) {
   shared all = {0};
   qntx_embed_model *model = open_model(TINY);
   qntx_embed_store *store = NULL;
-  WORKS(qntx_embed_store_open, str(file), &store);
+  WORKS(qntx_embed_store_open, str(file), NULL, &store);
   make_texts(&all, model);
   all.fingerprint = info_of(model).fingerprint;
   all.store = store;
   run_threads(use_the_store, &all);
   size_t count = 77;
-  WORKS(qntx_embed_store_count, store, &count);
+  WORKS(qntx_embed_store_count, store, str(""), str(""), &count);
   CHECK_SAYS(count == THREADS * ROUNDS / 2, "%zu rows", count);
   qntx_embed_store_free(store);
   qntx_embed_model_free(model);
@@ -211,7 +213,7 @@ static void *fail_and_read_the_message(void *argument) {
     qntx_embed_model *model = UNTOUCHED;
     qntx_embed_store *store = UNTOUCHED;
     REFUSED(QNTX_EMBED_STATUS_MODEL_NOT_FOUND, wrong, qntx_embed_model_open, str(wrong), NULL, &model);
-    REFUSED(QNTX_EMBED_STATUS_STORE, wrong, qntx_embed_store_open, str(wrong), &store);
+    REFUSED(QNTX_EMBED_STATUS_STORE, wrong, qntx_embed_store_open, str(wrong), NULL, &store);
     CHECK(model == NULL && store == NULL);
   }
   me->done = true;
@@ -233,16 +235,17 @@ typedef struct {
 static void *make_things(void *argument) {
   things *made = argument;
   const float vector[] = {1, 0, 0};
-  const qntx_embed_record record = {.source_type = str("test"),
+  const qntx_embed_record record = {.size = sizeof(qntx_embed_record),
+                                    .source_type = str("test"),
                                     .source_id = str("a"),
                                     .text = str("the text"),
                                     .fingerprint = str("fingerprint"),
                                     .vector = vector,
                                     .dimensions = 3};
   made->model = open_model(TINY);
-  WORKS(qntx_embed_store_open, str(":memory:"), &made->store);
+  WORKS(qntx_embed_store_open, str(":memory:"), NULL, &made->store);
   WORKS(qntx_embed_store_put, made->store, &record, 1, NULL);
-  WORKS(qntx_embed_store_get, made->store, str("test"), str("a"), str("fingerprint"), &made->rows);
+  WORKS(qntx_embed_store_get_source, made->store, str("test"), str("a"), str("fingerprint"), &made->rows);
   WORKS(qntx_embed_blob_serialize, vector, 3, &made->blob);
   qntx_embed_embed(made->model, not_utf8[0], NULL, NULL, 0, NULL, &made->error);
   return NULL;
@@ -257,7 +260,7 @@ static void what_one_thread_made_another_uses_and_frees(void) {
 
   float *vector = embed(made.model, str("text"));
   size_t count = 0;
-  WORKS(qntx_embed_store_count, made.store, &count);
+  WORKS(qntx_embed_store_count, made.store, str(""), str(""), &count);
   CHECK(count == 1 && isfinite(vector[0]));
   free(vector);
   qntx_embed_model_free(made.model);

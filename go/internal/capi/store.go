@@ -26,7 +26,7 @@ func OpenStore(path string) (*Store, error) {
 	defer pin.Unpin()
 	var object *C.qntx_embed_store
 	err := call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_open(lend(&pin, path), &object, failed)
+		return C.qntx_embed_store_open(lend(&pin, path), nil, &object, failed)
 	})
 	if err != nil {
 		return nil, err
@@ -43,6 +43,7 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 	lent := make([]C.qntx_embed_record, len(records))
 	for i, r := range records {
 		lent[i] = C.qntx_embed_record{
+			size:        C.sizeof_qntx_embed_record,
 			source_type: lend(&pin, r.SourceType),
 			source_id:   lend(&pin, r.SourceID),
 			text:        lend(&pin, r.Text),
@@ -70,13 +71,13 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// Get is qntx_embed_store_get; where there is no row, the error's code is NotFound.
+// Get is qntx_embed_store_get_source, of one model and the source's first chunk; where there is no row, the error's code is NotFound.
 func (s *Store) Get(sourceType, sourceID, fingerprint string) (Row, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	var rows *C.qntx_embed_rows
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_get(store, lend(&pin, sourceType), lend(&pin, sourceID),
+		return C.qntx_embed_store_get_source(store, lend(&pin, sourceType), lend(&pin, sourceID),
 			lend(&pin, fingerprint), &rows, failed)
 	})
 	if err != nil {
@@ -85,22 +86,22 @@ func (s *Store) Get(sourceType, sourceID, fingerprint string) (Row, error) {
 	return takeRows(rows)[0], nil
 }
 
-// Delete is qntx_embed_store_delete; it gives how many rows there were.
+// Delete is qntx_embed_store_delete_source; it gives how many rows there were.
 func (s *Store) Delete(sourceType, sourceID string) (int, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	var deleted C.size_t
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_delete(store, lend(&pin, sourceType), lend(&pin, sourceID), &deleted, failed)
+		return C.qntx_embed_store_delete_source(store, lend(&pin, sourceType), lend(&pin, sourceID), &deleted, failed)
 	})
 	return int(deleted), err
 }
 
-// Count is qntx_embed_store_count.
+// Count is qntx_embed_store_count, of all rows.
 func (s *Store) Count() (int, error) {
 	var count C.size_t
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_count(store, &count, failed)
+		return C.qntx_embed_store_count(store, C.qntx_embed_str{}, C.qntx_embed_str{}, &count, failed)
 	})
 	return int(count), err
 }

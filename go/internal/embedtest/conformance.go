@@ -194,7 +194,7 @@ func TestStore(t *testing.T, open func(t *testing.T) embeddings.Store) {
 			options embeddings.SearchOptions
 		}{
 			"negative limit":      {[]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f", Limit: -1}},
-			"limit too large":     {[]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f", Limit: 4097}},
+			"limit too large":     {[]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f", Limit: 10_001}},
 			"no fingerprint":      {[]float32{1, 0}, embeddings.SearchOptions{}},
 			"threshold too large": {[]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f", Threshold: 1.5}},
 			"threshold NaN":       {[]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f", Threshold: nan}},

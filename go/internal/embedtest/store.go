@@ -101,7 +101,7 @@ func (s *Store) Search(ctx context.Context, query []float32, options embeddings.
 	if options.Limit == 0 {
 		options.Limit = 10
 	}
-	if options.Limit < 0 || options.Limit > 4096 || options.Fingerprint == "" ||
+	if options.Limit < 0 || options.Limit > 10_000 || options.Fingerprint == "" ||
 		!(options.Threshold >= -1 && options.Threshold <= 1) || norm(query) == 0 {
 		return nil, embeddings.ErrInvalidArgument
 	}

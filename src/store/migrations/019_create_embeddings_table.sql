@@ -1,26 +1,51 @@
--- Texts with their embeddings, and the vec0 index over them.
+-- Texts with their embeddings, and the indexes over them.
 --
--- embeddings is the truth; vec_embeddings follows from it and can be rebuilt. The number continues the
+-- embeddings is the truth; vec_embeddings and fts_embeddings follow from it and can be rebuilt. The number continues the
 -- series of the service that this table was first designed for, whose databases can be adopted.
 
 CREATE TABLE embeddings (
-    id          TEXT PRIMARY KEY CHECK (id <> ''),           -- UUIDv7
+    key         INTEGER PRIMARY KEY,                         -- what the indexes call the row
+    id          TEXT NOT NULL UNIQUE CHECK (id <> ''),       -- UUIDv7, or what the caller gave
     source_type TEXT NOT NULL CHECK (source_type <> ''),
     source_id   TEXT NOT NULL CHECK (source_id <> ''),
-    text        TEXT NOT NULL,
-    embedding   BLOB NOT NULL,                               -- FLOAT32_BLOB: little-endian f32
+    chunk       INTEGER NOT NULL CHECK (chunk >= 0),         -- which part of the source; 0 for the whole
+    chunk_start INTEGER NOT NULL,                            -- the part's characters in the source
+    chunk_end   INTEGER NOT NULL,
     model       TEXT NOT NULL,                               -- name, for people
     fingerprint TEXT NOT NULL CHECK (fingerprint <> ''),     -- SHA-256 of the model's files: only equal ones compare
     dimensions  INTEGER NOT NULL CHECK (dimensions > 0 AND length(embedding) = 4 * dimensions),
+    metadata    TEXT NOT NULL,                               -- a flat JSON object
     created_at  TEXT NOT NULL,                               -- RFC 3339, UTC, milliseconds
     updated_at  TEXT NOT NULL,
-    UNIQUE (source_type, source_id, fingerprint)
+    revision    INTEGER NOT NULL,                            -- of the transaction that wrote the row last
+    text        TEXT NOT NULL,
+    embedding   BLOB NOT NULL,                               -- FLOAT32_BLOB: little-endian f32
+    UNIQUE (source_type, source_id, chunk, fingerprint)
 );
 
--- The vectors scaled to unit length, so that the nearest by L2 are the most similar by cosine. Models of other
--- sizes get a table of their own, vec_embeddings_<dimensions>, when their first row is stored.
-CREATE VIRTUAL TABLE vec_embeddings USING vec0(
-    embedding_id TEXT PRIMARY KEY,
-    fingerprint  TEXT PARTITION KEY,
-    embedding    FLOAT[384]
+-- The rows of a model are counted, and what has changed since a revision is found, without reading their vectors.
+CREATE INDEX embeddings_by_model ON embeddings (fingerprint, dimensions, revision);
+
+-- Vectors that can be compared, those of one model and size, have a vec0 table of their own, made with their first row:
+-- vec_embeddings for number 1, vec_embeddings_<number> for the others. Vectors in it are scaled to unit length, so that
+-- the nearest by L2 are the most similar by cosine.
+CREATE TABLE embedding_spaces (
+    number      INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    dimensions  INTEGER NOT NULL,
+    UNIQUE (fingerprint, dimensions)
 );
+
+-- The words of the texts.
+CREATE VIRTUAL TABLE fts_embeddings USING fts5(
+    text, content = 'embeddings', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+-- How often rows were written, and which of these times was the last that deleted some: what is kept in memory asks here
+-- whether it is behind.
+CREATE TABLE embedding_state (
+    only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
+    revision    INTEGER NOT NULL,
+    deletion    INTEGER NOT NULL
+);
+INSERT INTO embedding_state VALUES (1, 0, 0);

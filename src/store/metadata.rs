@@ -1,0 +1,219 @@
+//! What callers attach to a row: a flat JSON object.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::{Result, fail};
+
+/// Bytes that a row's metadata may have as JSON.
+pub const MAX_METADATA: usize = 64 << 10;
+/// Bytes that a key may have.
+const MAX_KEY: usize = 256;
+
+/// A value of metadata, or of a filter.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// A flat JSON object, in the order of its keys.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Metadata(BTreeMap<String, Scalar>);
+
+impl Metadata {
+    /// Reads JSON; the empty text is the empty object.
+    pub fn parse(json: &str) -> Result<Self> {
+        if json.is_empty() {
+            return Ok(Self::default());
+        }
+        if json.len() > MAX_METADATA {
+            fail!(InvalidArgument, "metadata of {} bytes is too long: at most {MAX_METADATA}", json.len());
+        }
+        match serde_json::from_str(json) {
+            Ok(metadata) => Ok(metadata),
+            Err(e) => fail!(
+                InvalidArgument,
+                "metadata is no flat JSON object (of strings, numbers, true, false and null): {e}"
+            ),
+        }
+    }
+
+    /// The object as JSON: equal objects give equal texts.
+    pub fn to_json(&self) -> Result<String> {
+        match serde_json::to_string(self) {
+            Ok(json) => Ok(json),
+            Err(e) => fail!(Internal, "metadata that was read cannot be written: {e}"),
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Scalar> {
+        self.0.get(key)
+    }
+}
+
+impl Scalar {
+    /// The order of two numbers or two texts; `None` for what has no order.
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
+            (Self::Real(a), Self::Real(b)) => a.partial_cmp(b),
+            (Self::Integer(a), Self::Real(b)) => Some(order_of_numbers(*a, *b)),
+            (Self::Real(a), Self::Integer(b)) => Some(order_of_numbers(*b, *a).reverse()),
+            _ => None,
+        }
+    }
+
+    /// Whether two values are of one type and the same; numbers are one type.
+    pub fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            _ => self.order(other) == Some(Ordering::Equal),
+        }
+    }
+}
+
+/// Exact, where `a as f64` could round to `b`; `b` is finite.
+fn order_of_numbers(a: i64, b: f64) -> Ordering {
+    if b >= 9_223_372_036_854_775_808.0 {
+        return Ordering::Less;
+    }
+    if b < -9_223_372_036_854_775_808.0 {
+        return Ordering::Greater;
+    }
+    let whole = b.trunc();
+    a.cmp(&(whole as i64)).then_with(|| 0.0.partial_cmp(&(b - whole)).unwrap_or(Ordering::Equal))
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Metadata;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Metadata, A::Error> {
+                let mut values = BTreeMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if key.is_empty() || key.len() > MAX_KEY {
+                        return Err(A::Error::custom(format!("a key has {} bytes, not 1 to {MAX_KEY}", key.len())));
+                    }
+                    match values.entry(key) {
+                        Entry::Occupied(twice) => {
+                            return Err(A::Error::custom(format!("key '{}' is there twice", twice.key())));
+                        }
+                        Entry::Vacant(place) => place.insert(map.next_value()?),
+                    };
+                }
+                Ok(Metadata(values))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Value;
+        impl Visitor<'_> for Value {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a number, true, false or null")
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Scalar, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> std::result::Result<Scalar, E> {
+                Ok(Scalar::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> std::result::Result<Scalar, E> {
+                Ok(Scalar::Integer(value))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<Scalar, E> {
+                match i64::try_from(value) {
+                    Ok(value) => Ok(Scalar::Integer(value)),
+                    Err(_) => Err(E::custom(format!("the integer {value} has more than 64 bits with its sign"))),
+                }
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> std::result::Result<Scalar, E> {
+                // What is larger than any 64-bit integer comes here too, and would silently lose digits.
+                if value.is_finite() { Ok(Scalar::Real(value)) } else { Err(E::custom("a number is not finite")) }
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Scalar, E> {
+                Ok(Scalar::Text(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_objects_have_equal_texts() {
+        let text = |json: &str| Metadata::parse(json).unwrap().to_json().unwrap();
+        assert_eq!(text(r#"{ "b": 1, "a": null }"#), r#"{"a":null,"b":1}"#);
+        assert_eq!(text(r#"{"b":0.1,"a":"\u0041\u0000"}"#), r#"{"a":"A\u0000","b":0.1}"#);
+        assert_eq!(text(""), "{}");
+        for number in ["0.1", "1e300", "-0.0", "2.2250738585072011e-308", "123456.789e3", "9007199254740993"] {
+            let once = text(&format!("{{\"a\":{number}}}"));
+            assert_eq!(text(&once), once);
+        }
+    }
+
+    #[test]
+    fn what_is_not_flat_is_refused_by_name() {
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_METADATA));
+        for (json, part) in [
+            ("[]", "an object"),
+            ("{", "EOF"),
+            (r#"{"a":[]}"#, "sequence"),
+            (r#"{"a":{}}"#, "map"),
+            (r#"{"a":1,"a":2}"#, "'a' is there twice"),
+            (r#"{"":1}"#, "0 bytes"),
+            (r#"{"a":18446744073709551615}"#, "18446744073709551615"),
+            (r#"{"a":1e999}"#, "out of range"),
+            (r#"{"a":1} x"#, "trailing"),
+            (long.as_str(), "too long"),
+        ] {
+            let e = Metadata::parse(json).unwrap_err();
+            assert!(e.message().contains(part), "'{part}' is not in: {e}");
+        }
+    }
+
+    #[test]
+    fn numbers_compare_exactly_and_types_not_at_all() {
+        use Scalar::{Bool, Integer, Null, Real, Text};
+        let big = (1i64 << 53) + 1;
+        assert_eq!(Integer(big).order(&Real(9_007_199_254_740_992.0)), Some(Ordering::Greater));
+        assert_eq!(Integer(i64::MAX).order(&Real(9_223_372_036_854_775_808.0)), Some(Ordering::Less));
+        assert_eq!(Real(-1.5).order(&Integer(-1)), Some(Ordering::Less));
+        assert_eq!(Integer(-1).order(&Real(-1.5)), Some(Ordering::Greater));
+        assert!(Integer(1).equals(&Real(1.0)) && Null.equals(&Null) && !Bool(true).equals(&Integer(1)));
+        assert_eq!(Text("1".into()).order(&Integer(1)), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! The vec0 tables: one for all vectors of one model and size, derived from the rows.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::vector_of;
+use crate::blob;
+
+/// The most neighbours that vec0 gives.
+pub const MAX_K: usize = 4096;
+/// Rows of one of vec0's chunks: its default.
+pub const CHUNK: usize = 1024;
+
+/// Vectors that can be compared: those of one model and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub number: i64,
+    pub fingerprint: String,
+    pub dimensions: usize,
+}
+
+impl Space {
+    /// The vec0 table's name.
+    pub fn table(&self) -> String {
+        if self.number == 1 { "vec_embeddings".into() } else { format!("vec_embeddings_{}", self.number) }
+    }
+}
+
+/// The space of a model and size, where there is one.
+pub fn space(connection: &Connection, fingerprint: &str, dimensions: usize) -> rusqlite::Result<Option<Space>> {
+    connection
+        .prepare_cached("SELECT number FROM embedding_spaces WHERE fingerprint = ?1 AND dimensions = ?2")?
+        .query_row(params![fingerprint, dimensions], |row| {
+            Ok(Space { number: row.get(0)?, fingerprint: fingerprint.to_owned(), dimensions })
+        })
+        .optional()
+}
+
+/// All spaces, in the order of their numbers.
+pub fn spaces(connection: &Connection) -> rusqlite::Result<Vec<Space>> {
+    connection
+        .prepare_cached("SELECT number, fingerprint, dimensions FROM embedding_spaces ORDER BY number")?
+        .query_map([], |row| Ok(Space { number: row.get(0)?, fingerprint: row.get(1)?, dimensions: row.get(2)? }))?
+        .collect()
+}
+
+/// The space of a model and size, made where it is missing. A table that somebody has dropped is built from the rows.
+pub fn ensure_space(connection: &Connection, fingerprint: &str, dimensions: usize) -> rusqlite::Result<Space> {
+    if let Some(space) = space(connection, fingerprint, dimensions)? {
+        if !exists(connection, &space)? {
+            build(connection, &space)?;
+        }
+        return Ok(space);
+    }
+    let number = connection
+        .prepare_cached(
+            "INSERT INTO embedding_spaces (number, fingerprint, dimensions)
+             SELECT ifnull(max(number), 0) + 1, ?1, ?2 FROM embedding_spaces RETURNING number",
+        )?
+        .query_row(params![fingerprint, dimensions], |row| row.get(0))?;
+    let space = Space { number, fingerprint: fingerprint.to_owned(), dimensions };
+    build(connection, &space)?;
+    Ok(space)
+}
+
+/// Whether the space's table is there.
+pub fn exists(connection: &Connection, space: &Space) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)")?
+        .query_row([space.table()], |row| row.get(0))
+}
+
+/// Makes the space's table anew, with what the rows have.
+pub fn build(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
+    let table = space.table();
+    // vec0 does not drop a table some of whose own tables are gone, and is not asked where its own stayed alone.
+    const OWN: [&str; 4] = ["info", "chunks", "rowids", "vector_chunks00"];
+    for own in OWN {
+        connection.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {table}_{own} (x)"))?;
+    }
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+    for own in OWN {
+        connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{own}"))?;
+    }
+    connection.execute_batch(&format!(
+        "CREATE VIRTUAL TABLE {table} USING vec0(embedding_key INTEGER PRIMARY KEY, embedding FLOAT[{}], chunk_size={CHUNK})",
+        space.dimensions
+    ))?;
+    let mut rows = connection
+        .prepare("SELECT key, embedding FROM embeddings WHERE fingerprint = ?1 AND dimensions = ?2 ORDER BY key")?;
+    let mut rows = rows.query(params![space.fingerprint, space.dimensions])?;
+    let mut batch = Batch::default();
+    while let Some(row) = rows.next()? {
+        batch.push(row.get(0)?, &blob::unit(&vector_of(row.get_ref(1)?, 1)?));
+        if batch.keys.len() == CHUNK {
+            insert(connection, space, &mut batch)?;
+        }
+    }
+    insert(connection, space, &mut batch)
+}
+
+/// Rows on their way into a vec0 table.
+#[derive(Default)]
+pub struct Batch {
+    pub keys: Vec<i64>,
+    /// Their vectors at unit length, end to end, as bytes.
+    units: Vec<u8>,
+}
+
+impl Batch {
+    pub fn push(&mut self, key: i64, unit: &[f32]) {
+        self.keys.push(key);
+        blob::append_bytes(&mut self.units, unit);
+    }
+}
+
+/// Adds rows, and empties the batch. What makes a whole chunk is written as vec0 would leave it: through vec0, each row
+/// opens four blobs and goes through the pages of a chunk's vectors, which takes most of the time of a large batch.
+pub fn insert(connection: &Connection, space: &Space, batch: &mut Batch) -> rusqlite::Result<()> {
+    let table = space.table();
+    let bytes = 4 * space.dimensions;
+    // vec0 fills the last chunk before it begins another.
+    let free = if batch.keys.len() < CHUNK { 0 } else { free_places(connection, &table)? };
+    let (first, rest) = batch.keys.split_at(free.min(batch.keys.len()));
+    let (first_units, rest_units) = batch.units.split_at(first.len() * bytes);
+    insert_each(connection, &table, first, first_units, bytes)?;
+    let (mut keys, mut units) = (rest, rest_units);
+    while keys.len() >= CHUNK {
+        insert_chunk(connection, &table, &keys[..CHUNK], &units[..CHUNK * bytes])?;
+        (keys, units) = (&keys[CHUNK..], &units[CHUNK * bytes..]);
+    }
+    insert_each(connection, &table, keys, units, bytes)?;
+    batch.keys.clear();
+    batch.units.clear();
+    Ok(())
+}
+
+fn insert_each(connection: &Connection, table: &str, keys: &[i64], units: &[u8], bytes: usize) -> rusqlite::Result<()> {
+    let sql = format!("INSERT INTO {table} (embedding_key, embedding) VALUES (?1, ?2)");
+    let mut statement = connection.prepare_cached(&sql)?;
+    for (key, unit) in keys.iter().zip(units.chunks_exact(bytes)) {
+        statement.execute(params![key, unit])?;
+    }
+    Ok(())
+}
+
+/// A whole chunk, in the form of sqlite-vec 0.1.9: a bit for each place that is taken, the keys as native integers, the
+/// vectors, and a row for each key that says where it is. `verify` reads it through vec0.
+fn insert_chunk(connection: &Connection, table: &str, keys: &[i64], units: &[u8]) -> rusqlite::Result<()> {
+    let rowids: Vec<u8> = keys.iter().flat_map(|key| key.to_ne_bytes()).collect();
+    let sql = format!("INSERT INTO {table}_chunks (size, validity, rowids) VALUES (?1, ?2, ?3)");
+    connection.prepare_cached(&sql)?.execute(params![CHUNK, [0xffu8; CHUNK / 8], rowids])?;
+    let chunk = connection.last_insert_rowid();
+    let sql = format!("INSERT INTO {table}_vector_chunks00 (_rowid_, rowid, vectors) VALUES (?1, ?1, ?2)");
+    connection.prepare_cached(&sql)?.execute(params![chunk, units])?;
+    let sql = format!("INSERT INTO {table}_rowids (rowid, chunk_id, chunk_offset) VALUES (?1, ?2, ?3)");
+    let mut statement = connection.prepare_cached(&sql)?;
+    for (offset, key) in keys.iter().enumerate() {
+        statement.execute(params![key, chunk, offset])?;
+    }
+    Ok(())
+}
+
+/// How many rows the last chunk has room for.
+fn free_places(connection: &Connection, table: &str) -> rusqlite::Result<usize> {
+    let sql = format!("SELECT size, validity FROM {table}_chunks ORDER BY chunk_id DESC LIMIT 1");
+    let free = |row: &rusqlite::Row<'_>| {
+        let size: usize = row.get(0)?;
+        let taken: usize = row.get_ref(1)?.as_blob()?.iter().map(|b| b.count_ones() as usize).sum();
+        Ok(size.saturating_sub(taken))
+    };
+    Ok(connection.prepare_cached(&sql)?.query_row([], free).optional()?.unwrap_or(0))
+}
+
+/// Takes a row out. (vec0 has no UPSERT: to replace is to delete and insert.)
+pub fn delete(connection: &Connection, space: &Space, key: i64) -> rusqlite::Result<()> {
+    let sql = format!("DELETE FROM {} WHERE embedding_key = ?1", space.table());
+    connection.prepare_cached(&sql)?.execute([key])?;
+    Ok(())
+}
+
+/// The `k` rows that vec0 has for the nearest, with its distances (f32 arithmetic).
+pub fn nearest(connection: &Connection, space: &Space, query: &[f32], k: usize) -> rusqlite::Result<Vec<(i64, f64)>> {
+    let sql = format!("SELECT embedding_key, distance FROM {} WHERE embedding MATCH ?1 AND k = ?2", space.table());
+    connection
+        .prepare_cached(&sql)?
+        .query_map(params![blob::to_bytes(query), k], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
