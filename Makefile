@@ -43,10 +43,10 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev test test-rust test-c test-go test-docs bench lint header fmt clean distclean tools
+.PHONY: help setup lib build dev test test-rust test-c test-go test-docs test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  make dev LISTEN=127.0.0.1:9000         listen elsewhere"
 	@echo "  make dev QNTX_EMBED_MODEL=DIR          use a model directory that is there already"
@@ -83,7 +83,7 @@ test: build lint test-rust test-c test-go test-docs ## Runs every check and test
 
 test-rust: lib ## Tests the engine, the store and the C ABI from Rust
 	$(call say,Rust tests)
-	@$(TEST_ENV) cargo test --release $(CARGO_FLAGS)
+	@$(TEST_ENV) cargo test $(CARGO_FLAGS)
 
 test-c: lib $(C_PROGRAMS) ## Compiles the header, examples/*.c and tests/c/*.c strictly, and runs the programs
 	$(call say,C header alone: C11 and C++17)
@@ -114,6 +114,13 @@ test-docs: build ## Runs the README's examples as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
 
+test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
+	$(call say,kernels on an emulated processor with AVX-512 VNNI)
+	@tests/avx512/setup.sh
+	@cargo test $(CARGO_FLAGS) --lib --no-run --message-format=json 2>/dev/null | python3 -c \
+	  "import json, sys; print([m['executable'] for m in map(json.loads, sys.stdin) if m.get('executable')][0])" >target/avx512/program
+	@tests/avx512/run.sh "$$(cat target/avx512/program)" --test-threads=1 kernel::quantised
+
 bench: tools setup ## Measures speed beside other libraries, half an hour (BENCH=--quick: 3 minutes): docs/benchmarks.md
 	@python3 benches/run.py --model "$(MODEL)" --onnxruntime "$(ONNXRUNTIME)" $(BENCH)
 
@@ -122,7 +129,7 @@ lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	@cargo fmt --check
 	@files=$$(gofmt -l go) && [ -z "$$files" ] || { echo "not as gofmt has it (make fmt): $$files"; exit 1; }
 	$(call say,clippy)
-	@cargo clippy --release --all-targets $(CARGO_FLAGS) -- -D warnings
+	@cargo clippy --all-targets $(CARGO_FLAGS) -- -D warnings
 	$(call say,go vet and staticcheck)
 	@$(GO) vet $(TAG) ./...
 	@$(GO_PURE) vet ./...
@@ -130,7 +137,7 @@ lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	@$(GO_PURE) run $(STATICCHECK) ./...
 
 header: ## Writes include/qntx_embed.h from src/ffi
-	@QNTX_EMBED_WRITE_HEADER=1 cargo test --release $(CARGO_FLAGS) --test header
+	@QNTX_EMBED_WRITE_HEADER=1 cargo test $(CARGO_FLAGS) --test header
 
 fmt: ## Formats Rust and Go
 	@cargo fmt

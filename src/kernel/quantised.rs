@@ -490,6 +490,13 @@ mod tests {
         }
     }
 
+    /// tests/avx512/run.sh asks for one.
+    #[test]
+    fn the_kernel_that_is_asked_for_is_chosen() {
+        let chosen = format!("{:?}", Kernel::chosen());
+        assert_eq!(std::env::var("QNTX_EMBED_TEST_KERNEL").unwrap_or_else(|_| chosen.clone()), chosen);
+    }
+
     #[test]
     fn all_kernels_agree_nearly_to_the_bit() {
         let (rows, outputs, inputs) = (29, 112, 416);
