@@ -145,8 +145,7 @@ impl Embedder {
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
         let runtime = runtime::load(options.onnxruntime.as_deref())?;
         let onnxruntime = runtime.version.clone();
-        let model =
-            Model::read(directory, options.format, options.precision, options.max_tokens, options.require_manifest)?;
+        let (model, files) = Model::read(directory, options.format, options.max_tokens, options.require_manifest)?;
         let settings =
             Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let threads = match options.threads {
@@ -165,13 +164,18 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        // The tokenizer is read while the sessions are made.
-        let (tokenizer, sessions) = std::thread::scope(|scope| {
+        // The tokenizer is read and the fingerprint taken while the sessions are made.
+        let (tokenizer, fingerprint, sessions) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
-            let sessions = Factory::new(runtime, model.network, threads).and_then(|factory| factory.sessions(threads));
-            let tokenizer = tokenizer.join();
-            (tokenizer.unwrap_or_else(|_| fail!(Internal, "the tokenizer panicked while it was read")), sessions)
+            let fingerprint = scope.spawn(|| files.fingerprint());
+            let network = model.source.network(options.precision);
+            let factory = network.and_then(|network| Factory::new(runtime, network, threads));
+            let sessions = factory.and_then(|factory| factory.sessions(threads));
+            (tokenizer.join(), fingerprint.join(), sessions)
         });
+        let (Ok(tokenizer), Ok(fingerprint)) = (tokenizer, fingerprint) else {
+            fail!(Internal, "a thread that reads the tokenizer or takes the fingerprint panicked")
+        };
         let (tokenizer, (mut wide, narrow)) = (tokenizer?, sessions?);
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
@@ -206,7 +210,7 @@ impl Embedder {
         Ok(Self {
             info: ModelInfo {
                 name: model.name,
-                fingerprint: model.fingerprint,
+                fingerprint,
                 dimensions,
                 full_dimensions,
                 max_tokens: model.max_tokens,

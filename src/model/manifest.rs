@@ -53,8 +53,9 @@ struct Entry {
 /// nobody sees half of it.
 pub fn write(directory: &Path) -> Result<Summary> {
     let mut files = Files::open(directory)?;
-    let fingerprint = Model::read_from(&mut files, Format::Auto, Precision::default(), None)?.fingerprint;
-    match Model::read_from(&mut files, Format::Onnx, Precision::default(), None) {
+    Model::read_from(&mut files, Format::Auto, None)?.source.network(Precision::default())?;
+    let fingerprint = files.fingerprint();
+    match Model::read_from(&mut files, Format::Onnx, None) {
         Err(e) if e.code() != Code::ModelNotFound => return Err(e),
         _ => {}
     }
@@ -73,7 +74,8 @@ pub fn write(directory: &Path) -> Result<Summary> {
 /// [`ModelOptions::require_manifest`](crate::ModelOptions::require_manifest).
 pub fn check(directory: &Path) -> Result<Summary> {
     let mut files = Files::open_checked(directory)?;
-    let fingerprint = Model::read_from(&mut files, Format::Auto, Precision::default(), None)?.fingerprint;
+    Model::read_from(&mut files, Format::Auto, None)?.source.network(Precision::default())?;
+    let fingerprint = files.fingerprint();
     Ok(Summary { files: files.count(), fingerprint })
 }
 

@@ -18,7 +18,7 @@ pub use modules::{Activation, Module, PoolingMode};
 pub use weights::Tensor;
 
 use crate::error::{Code, Error, Result, fail};
-use files::Files;
+pub use files::Files;
 use weights::Weights;
 
 /// Which of the directory's networks to run.
@@ -44,10 +44,9 @@ pub enum Precision {
     Int8,
 }
 
-/// Everything read of a directory; nothing is run yet.
+/// Everything read of a directory; nothing is built or run yet.
 pub struct Model {
     pub name: String,
-    pub fingerprint: String,
     pub max_tokens: usize,
     /// Whether texts are to be lowercased before all else.
     pub lower_case: bool,
@@ -59,7 +58,7 @@ pub struct Model {
     pub truncate_left: bool,
     /// tokenizer.json.
     pub tokenizer: serde_json::Value,
-    pub network: Network,
+    pub source: Source,
 }
 
 /// What computes the hidden states.
@@ -75,23 +74,24 @@ impl Model {
     pub fn read(
         directory: &Path,
         format: Format,
-        precision: Precision,
         max_tokens: Option<usize>,
         require_manifest: bool,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Files)> {
         let open = if require_manifest { Files::open_checked } else { Files::open };
-        Self::read_from(&mut open(directory)?, format, precision, max_tokens)
+        let mut files = open(directory)?;
+        let model = Self::read_from(&mut files, format, max_tokens)?;
+        Ok((model, files))
     }
 
-    /// Reads what is needed of the files. The fingerprint is taken beside the building of the graph.
-    fn read_from(files: &mut Files, format: Format, precision: Precision, max_tokens: Option<usize>) -> Result<Self> {
+    /// Reads what is needed of the files.
+    fn read_from(files: &mut Files, format: Format, max_tokens: Option<usize>) -> Result<Self> {
         let modules::Modules { transformer: path, modules, listed } = modules::read(files)?;
         let path = path.as_str();
         let basics = config::basics(files, path)?;
-        let source = source(files, path, &basics.model_type, format)?;
+        let source = source(files, path, &basics, format)?;
         let positions = match &source {
             Source::Encoder(encoder, _) => encoder.max_tokens(),
-            Source::Onnx(_) => basics.max_position_embeddings.unwrap_or(512),
+            Source::Onnx { .. } => basics.max_position_embeddings.unwrap_or(512),
         };
         // Without modules.json sentence-transformers reads neither of its own two files.
         let (sentence_bert, defaults) = match listed {
@@ -119,26 +119,8 @@ impl Model {
             Some(side) => side == "left",
             None => tokenizer.pointer("/truncation/direction").is_some_and(|d| d == "Left"),
         };
-        let (network, fingerprint) = std::thread::scope(|scope| {
-            let hashing = scope.spawn(|| files.fingerprint());
-            let network = match source {
-                Source::Encoder(encoder, weights) => {
-                    Network::Built(Box::new(encoder::build(*encoder, &weights, precision)?))
-                }
-                Source::Onnx(_) if precision == Precision::Int8 => fail!(
-                    ModelUnsupported,
-                    "{}: precision int8 is for networks built from model.safetensors, and this one is an ONNX file; \
-                     use precision fp32",
-                    files.name()
-                ),
-                Source::Onnx(file) => Network::Onnx { file, pad: basics.pad_token_id.unwrap_or(0) },
-            };
-            let Ok(fingerprint) = hashing.join() else { fail!(Internal, "the hashing thread panicked") };
-            Ok((network, fingerprint))
-        })?;
         Ok(Self {
             name: files.model_name(),
-            fingerprint,
             max_tokens,
             lower_case: sentence_bert.do_lower_case,
             modules,
@@ -146,18 +128,39 @@ impl Model {
             defaults,
             truncate_left,
             tokenizer,
-            network,
+            source,
         })
     }
 }
 
 /// What the network is made from.
-enum Source {
+pub enum Source {
     Encoder(Box<architecture::Encoder>, Weights),
-    Onnx(Vec<u8>),
+    /// `file` is the content; `pad` is the id that fills short rows.
+    Onnx {
+        directory: String,
+        file: Vec<u8>,
+        pad: i64,
+    },
 }
 
-fn source(files: &mut Files, path: &str, model_type: &str, format: Format) -> Result<Source> {
+impl Source {
+    /// Builds the network: copies the weights as the sessions want them.
+    pub fn network(self, precision: Precision) -> Result<Network> {
+        Ok(match self {
+            Self::Encoder(encoder, weights) => Network::Built(Box::new(encoder::build(*encoder, &weights, precision)?)),
+            Self::Onnx { directory, .. } if precision == Precision::Int8 => fail!(
+                ModelUnsupported,
+                "{directory}: precision int8 is for networks built from model.safetensors, and this one is an ONNX file; \
+                 use precision fp32"
+            ),
+            Self::Onnx { file, pad, .. } => Network::Onnx { file, pad },
+        })
+    }
+}
+
+fn source(files: &mut Files, path: &str, basics: &config::Basics, format: Format) -> Result<Source> {
+    let model_type = basics.model_type.as_str();
     let known = architecture::KNOWN.contains(&model_type);
     let unsupported = format!(
         "model_type '{model_type}' is not supported from weights (supported: {})",
@@ -176,7 +179,11 @@ fn source(files: &mut Files, path: &str, model_type: &str, format: Format) -> Re
     }
     for file in ["onnx/model.onnx", "model.onnx"] {
         if let Some(bytes) = files.read_optional(&format!("{path}{file}"))? {
-            return Ok(Source::Onnx(bytes.to_vec()));
+            return Ok(Source::Onnx {
+                directory: files.name(),
+                file: bytes.to_vec(),
+                pad: basics.pad_token_id.unwrap_or(0),
+            });
         }
     }
     if format == Format::Auto && !known {
