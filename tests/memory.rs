@@ -30,6 +30,7 @@ fn the_weights_are_in_memory_once_whatever_the_number_of_workers() {
     let start = std::time::Instant::now();
     let (_many, of_many) = cost(17);
     println!("17 workers: {of_many:.0} MiB, {:?}", start.elapsed());
-    // The weights alone are 41 MiB, packed once more as much.
-    assert!(of_many < of_one + 64.0, "1 worker: {of_one:.0} MiB, 17 workers: {of_many:.0} MiB");
+    // The weights are 41 MiB. A worker of its own has its graph, its buffers and what the allocator keeps: 3 to 5 MiB.
+    let of_a_worker = (of_many - of_one) / 16.0;
+    assert!(of_a_worker < 10.0, "1 worker: {of_one:.0} MiB, 17 workers: {of_many:.0} MiB");
 }

@@ -99,17 +99,11 @@ impl Factory {
         Ok(Self { runtime, source })
     }
 
-    /// One session of `threads` threads, and as many of one thread, made side by side.
+    /// One session of `threads` threads, and as many of one thread. One after another: what several pack side by side stays
+    /// in memory for each of them.
     pub fn sessions(&self, threads: usize) -> Result<(Session, Vec<Session>)> {
-        std::thread::scope(|scope| {
-            let narrow: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.session(1))).collect();
-            let wide = self.session(threads);
-            let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<Session>>| {
-                thread.join().unwrap_or_else(|_| fail!(Internal, "a thread that made a session panicked"))
-            };
-            let narrow = narrow.into_iter().map(joined).collect::<Result<Vec<_>>>()?;
-            Ok((wide?, narrow))
-        })
+        let wide = self.session(threads)?;
+        Ok((wide, (0..threads).map(|_| self.session(1)).collect::<Result<_>>()?))
     }
 
     /// A session that works with `threads` threads, the caller's included.
