@@ -167,7 +167,8 @@ impl Embedder {
         // The tokenizer is read and the fingerprint taken while the sessions are made.
         let (tokenizer, fingerprint, sessions) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
-            let fingerprint = scope.spawn(|| files.fingerprint());
+            // The files' bytes go with it, before the sessions have packed theirs.
+            let fingerprint = scope.spawn(move || files.fingerprint());
             let network = model.source.network(options.precision);
             let factory = network.and_then(|network| Factory::new(runtime, network, threads));
             let sessions = factory.and_then(|factory| factory.sessions(threads));

@@ -125,7 +125,7 @@ func WithFormat(format Format) Option {
 }
 
 // WithPrecision sets how the network computes. [PrecisionInt8] is faster (docs/performance.md has the figures) and takes less
-// memory; its vectors have a mean cosine of 0.9995 to those of [PrecisionFP32], the default, the same fingerprint, and can be
+// memory; its vectors have a mean cosine of 0.9997 to those of [PrecisionFP32], the default, the same fingerprint, and can be
 // compared with them. It is for networks from weights: an ONNX file is an ErrModelUnsupported.
 func WithPrecision(precision Precision) Option {
 	return func(o *options) error {

@@ -194,17 +194,8 @@ fn softmax<S: Simd>(scores: &mut [f32]) -> f32 {
 mod tests {
     use pulp::Scalar;
 
+    use super::super::tests::numbers;
     use super::*;
-
-    fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                ((state >> 40) as f32 / (1u32 << 24) as f32 - 0.5) * 4.0
-            })
-            .collect()
-    }
 
     /// Softmax(q k^T / sqrt(width)) v, term by term in f64.
     fn oracle(qkv: &[f32], bias: &[f32], relative: Option<&[f32]>, heads: usize, width: usize) -> Vec<f64> {

@@ -51,6 +51,17 @@ mod tests {
     use super::exp;
     use pulp::Scalar;
 
+    /// Numbers from -2 to 2 that look random and are the same every time.
+    pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed;
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                ((state >> 40) as f32 / (1u32 << 24) as f32 - 0.5) * 4.0
+            })
+            .collect()
+    }
+
     #[test]
     fn exp_is_exact_to_two_units() {
         for i in 0..=870_000 {

@@ -429,17 +429,8 @@ mod vnni {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::numbers;
     use super::*;
-
-    fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                ((state >> 40) as f32 / (1u32 << 24) as f32 - 0.5) * 4.0
-            })
-            .collect()
-    }
 
     fn product(kernel: Kernel, x: &[f32], w: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
         let weights = Weights::with_kernel(w, outputs, inputs, kernel);

@@ -63,6 +63,19 @@ fn infer_same_shape(context: &mut ShapeInferenceContext) -> ort::Result<()> {
     }
 }
 
+/// The output has the rows of input 0, and as many columns as `columns` makes of its.
+pub(super) fn infer_rows(context: &mut ShapeInferenceContext, columns: impl Fn(i64) -> i64) -> ort::Result<()> {
+    let inputs = context.inputs();
+    let Some(ValueType::Tensor { ty, shape, dimension_symbols }) = inputs.first() else { return Err(missing()) };
+    let &[tokens, width] = &shape[..] else { return Err(wrong_shape()) };
+    let output = ValueType::Tensor {
+        ty: *ty,
+        shape: Shape::new([tokens, columns(width)]),
+        dimension_symbols: SymbolicDimensions::new([dimension_symbols[0].clone(), String::new()]),
+    };
+    context.set_output(0, &output)
+}
+
 /// `Attention(qkv [tokens, 3 * dim], bias [3 * dim], lengths [texts], relative [heads, distances]) -> [tokens, dim]`,
 /// attribute `heads`; `relative` is optional.
 struct Attention;
@@ -88,15 +101,7 @@ impl Operator for Attention {
     }
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
-        let inputs = context.inputs();
-        let Some(ValueType::Tensor { ty, shape, dimension_symbols }) = inputs.first() else { return Err(missing()) };
-        let &[tokens, width] = &shape[..] else { return Err(wrong_shape()) };
-        let output = ValueType::Tensor {
-            ty: *ty,
-            shape: Shape::new([tokens, width / 3]),
-            dimension_symbols: SymbolicDimensions::new([dimension_symbols[0].clone(), String::new()]),
-        };
-        context.set_output(0, &output)
+        infer_rows(context, |width| width / 3)
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {

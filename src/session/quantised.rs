@@ -10,9 +10,8 @@ use ort::operator::{
     BoxedKernel, ComputeContext, KernelContext, Operator, OperatorInput, OperatorOutput, ShapeInferenceContext,
 };
 use ort::value::TensorElementType::Float32;
-use ort::value::{Shape, SymbolicDimensions, ValueType};
 
-use super::operators::{guarded, missing, wrong_shape};
+use super::operators::{guarded, infer_rows, missing, wrong_shape};
 use crate::error::{Result, fail};
 use crate::kernel::quantised::{Columns, Scratch, Weights};
 use crate::model::Tensor;
@@ -62,15 +61,7 @@ impl Operator for QuantisedLinear {
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
         let outputs = context.attr::<i64>("outputs")?;
-        let inputs = context.inputs();
-        let Some(ValueType::Tensor { ty, shape, dimension_symbols }) = inputs.first() else { return Err(missing()) };
-        let &[tokens, _] = &shape[..] else { return Err(wrong_shape()) };
-        let output = ValueType::Tensor {
-            ty: *ty,
-            shape: Shape::new([tokens, outputs]),
-            dimension_symbols: SymbolicDimensions::new([dimension_symbols[0].clone(), String::new()]),
-        };
-        context.set_output(0, &output)
+        infer_rows(context, |_| outputs)
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
