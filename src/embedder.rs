@@ -11,7 +11,7 @@ use crate::head;
 use crate::model::{Format, Model, Module, Precision, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::{CancelToken, Progress, Scheduler};
-use crate::session::{Factory, Rows};
+use crate::session::{Factory, Interrupt, Rows};
 use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
 /// How to open a model. The default is right for most.
@@ -143,9 +143,15 @@ pub struct Embedder {
 impl Embedder {
     /// Opens a directory as sentence-transformers publishes it, and runs it once to see that it works.
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
-        let runtime = runtime::load(options.onnxruntime.as_deref())?;
+        // Each takes a tenth of a second where files are warm.
+        let (runtime, model) = std::thread::scope(|scope| {
+            let runtime = scope.spawn(|| runtime::load(options.onnxruntime.as_deref()));
+            let model = Model::read(directory, options.format, options.max_tokens, options.require_manifest);
+            (runtime.join(), model)
+        });
+        let Ok(runtime) = runtime else { fail!(Internal, "the thread that loads ONNX Runtime panicked") };
+        let (runtime, (model, files)) = (runtime?, model?);
         let onnxruntime = runtime.version.clone();
-        let (model, files) = Model::read(directory, options.format, options.max_tokens, options.require_manifest)?;
         let settings =
             Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let threads = match options.threads {
@@ -164,20 +170,20 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        // The tokenizer is read and the fingerprint taken while the sessions are made.
-        let (tokenizer, fingerprint, sessions) = std::thread::scope(|scope| {
+        // The tokenizer is read and the fingerprint taken while the first session is made.
+        let (tokenizer, fingerprint, made) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
             // The files' bytes go with it, before the sessions have packed theirs.
             let fingerprint = scope.spawn(move || files.fingerprint());
             let network = model.source.network(options.precision);
             let factory = network.and_then(|network| Factory::new(runtime, network, threads));
-            let sessions = factory.and_then(|factory| factory.sessions(threads));
-            (tokenizer.join(), fingerprint.join(), sessions)
+            let made = factory.and_then(|factory| Ok((factory.session(threads, Interrupt::new()?)?, factory)));
+            (tokenizer.join(), fingerprint.join(), made)
         });
         let (Ok(tokenizer), Ok(fingerprint)) = (tokenizer, fingerprint) else {
             fail!(Internal, "a thread that reads the tokenizer or takes the fingerprint panicked")
         };
-        let (tokenizer, (mut wide, narrow)) = (tokenizer?, sessions?);
+        let (tokenizer, (mut wide, factory)) = (tokenizer?, made?);
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
             hidden = Some(match rows {
@@ -187,7 +193,7 @@ impl Embedder {
             Ok(())
         })?;
         let queue = if options.queue == 0 { DEFAULT_QUEUE } else { options.queue };
-        let scheduler = Scheduler::new(wide, narrow, queue)?;
+        let scheduler = Scheduler::new(wide, move |interrupt| factory.session(1, interrupt), threads, queue)?;
         let Some((dim, by_token)) = hidden else { fail!(Internal, "the network gave nothing") };
         // A network that pools by itself has done the first module already.
         let rest = if by_token { &model.modules[..] } else { &model.modules[1..] };
