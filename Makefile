@@ -53,7 +53,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall test test-rust test-c test-go test-docs test-install \
-        test-coexist test-avx512 bench lint header fmt clean distclean tools
+        test-coexist test-sqlite test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ ifeq ($(QNTX_EMBED_ONNXRUNTIME),)
 	done
 endif
 
+# sqlite-vec once more, of the version that the library has: this copy is compiled to work on the host's SQLite.
+	@python3 tools/sqlite_extension.py $(OUT)
+
 build: lib ## Builds everything: the library, and bin/qntx-embed
 	$(call say,bin/qntx-embed)
 	@$(GO) build $(TAG) -o ../bin/qntx-embed ./cmd/qntx-embed
@@ -90,6 +93,7 @@ package: build ## Gathers in target/package what `make install` installs
 	@cp $(OUT)/libqntx_embed.so $(PACKAGE)/lib/libqntx_embed.so.$(VERSION)
 	@ln -s libqntx_embed.so.$(VERSION) $(PACKAGE)/lib/libqntx_embed.so.0
 	@ln -s libqntx_embed.so.0 $(PACKAGE)/lib/libqntx_embed.so
+	@cp $(OUT)/libqntx_embed_sqlite.so $(PACKAGE)/lib/
 	@tools/localise.sh $(OUT)/libqntx_embed.a $(STATIC)
 	@cp $(ONNXRUNTIME) $(PACKAGE)/lib/qntx_embed/
 	@cp LICENSE-* third_party/onnxruntime/LICENSE third_party/onnxruntime/ThirdPartyNotices.txt $(PACKAGE)/share/doc/qntx_embed/
@@ -120,7 +124,7 @@ install: ## Installs library, header, command and manual below PREFIX (/usr/loca
 	@echo "installed below $(DESTDIR)$(PREFIX)"
 
 uninstall: ## Removes what `make install` with the same PREFIX has put there
-	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/qntx-embed include/qntx_embed.h lib/libqntx_embed.so lib/libqntx_embed.so.* \
+	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/qntx-embed include/qntx_embed.h lib/libqntx_embed.so lib/libqntx_embed.so.* lib/libqntx_embed_sqlite.so \
 	  lib/libqntx_embed.a lib/pkgconfig/qntx_embed.pc lib/pkgconfig/qntx_embed-static.pc share/man/man1/qntx-embed.1)
 	@rm -rf $(DESTDIR)$(PREFIX)/lib/qntx_embed $(DESTDIR)$(PREFIX)/share/doc/qntx_embed
 
@@ -174,6 +178,10 @@ test-install: package ## Installs into a new place, and builds and runs C and Go
 test-coexist: package ## Runs C and Go programs that have another SQLite beside ours
 	$(call say,beside another SQLite)
 	@$(TEST_ENV) tests/coexist/run.sh "$(MODEL)"
+
+test-sqlite: lib ## Loads the extension into the sqlite3 shell and Python's apsw
+	$(call say,in the host's own SQLite)
+	@$(TEST_ENV) tests/sqlite/run.sh "$(MODEL)"
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)
