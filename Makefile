@@ -53,7 +53,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall test test-rust test-c test-go test-docs test-install \
-        test-coexist test-sqlite test-avx512 bench lint header fmt clean distclean tools
+        test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -182,6 +182,14 @@ test-coexist: package ## Runs C and Go programs that have another SQLite beside 
 test-sqlite: lib ## Loads the extension into the sqlite3 shell and Python's apsw
 	$(call say,in the host's own SQLite)
 	@$(TEST_ENV) tests/sqlite/run.sh "$(MODEL)"
+
+test-sanitize: lib ## Runs the C programs under sanitizers and valgrind
+	$(call say,sanitizers and valgrind)
+	@$(TEST_ENV) tests/sanitize/run.sh "$(MODEL)"
+
+test-fuzz: setup ## Runs each fuzzer for FUZZ seconds (60)
+	$(call say,fuzzers)
+	@$(TEST_ENV) fuzz/run.sh $(or $(FUZZ),60)
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)
