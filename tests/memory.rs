@@ -72,14 +72,15 @@ mod onnx {
     pub fn write(directory: &Path) {
         for file in super::common::fixture("tiny-mean-onnx").read_dir().unwrap() {
             let file = file.unwrap().path();
-            if file.is_file() {
+            // Without modules.json hidden states are pooled by their mean.
+            if file.is_file() && !file.ends_with("modules.json") {
                 std::fs::copy(&file, directory.join(file.file_name().unwrap())).unwrap();
             }
         }
         std::fs::write(directory.join("model.onnx"), model()).unwrap();
     }
 
-    /// onnx.proto3: `(x_words + x_positions) W1 W2`, x the ids as numbers.
+    /// onnx.proto3: `x W1 W2`, each row of x a token's id times some numbers.
     fn model() -> Vec<u8> {
         let narrow: Vec<f32> = (0..NARROW).map(|i| i as f32 / 100.0).collect();
         let wide: Vec<f32> = (0..WIDE * NARROW).map(|i| (i % 7) as f32 / 1e4).collect();
