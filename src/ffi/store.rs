@@ -391,7 +391,7 @@ pub unsafe extern "C" fn qntx_embed_store_count(
 }
 
 /// What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
-/// `indexed`), `bytes`, `free_bytes`, `log_bytes`. Later versions may add fields. `*json` is the caller's to free with
+/// `indexed`), `bytes`, `free_bytes`, `log_bytes`, `sqlite` and `sqlite_vec` (their versions). Later versions may add fields. `*json` is the caller's to free with
 /// `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 ///
 /// # Safety

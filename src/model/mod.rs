@@ -6,7 +6,7 @@ pub mod encoder;
 mod files;
 pub mod manifest;
 mod modules;
-mod onnx;
+pub mod onnx;
 mod weights;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use crate::error::{Code, Error, Result, fail};
 use crate::kernel::quantised::Weights;
-use crate::model::{Network, encoder};
+use crate::model::{Network, encoder, onnx};
 use crate::runtime::Runtime;
 
 /// What a network says of one text.
@@ -39,8 +39,18 @@ enum Source {
     },
     Onnx {
         file: Vec<u8>,
+        initializers: Vec<(String, Arc<DynValue>)>,
+        packed: PrepackedWeights,
         pad: i64,
     },
+}
+
+fn shareable(tensors: Vec<(String, crate::model::Tensor)>) -> Result<Vec<(String, Arc<DynValue>)>> {
+    let value = |(name, tensor): (String, crate::model::Tensor)| {
+        let value = Tensor::from_array((tensor.shape, tensor.data)).map_err(failed)?;
+        Ok((name, Arc::new(value.into_dyn())))
+    };
+    tensors.into_iter().map(value).collect()
 }
 
 /// One call at a time.
@@ -86,21 +96,17 @@ impl Factory {
     /// `threads` is how many may work on it.
     pub fn new(runtime: Runtime, network: Network, threads: usize) -> Result<Self> {
         let source = match network {
-            Network::Onnx { file, pad } => Source::Onnx { file, pad },
-            Network::Built(built) => {
-                let mut initializers = Vec::with_capacity(built.initializers.len());
-                for (name, tensor) in built.initializers {
-                    let value = Tensor::from_array((tensor.shape, tensor.data)).map_err(failed)?;
-                    initializers.push((name, Arc::new(value.into_dyn())));
-                }
-                Source::Built {
-                    graph: built.graph,
-                    initializers,
-                    quantised: quantised::quantise(built.quantised, threads)?,
-                    packed: PrepackedWeights::new(),
-                    embeddings: Arc::new(built.embeddings),
-                }
+            Network::Onnx { file, pad } => {
+                let initializers = shareable(onnx::weights(&file))?;
+                Source::Onnx { file, initializers, packed: PrepackedWeights::new(), pad }
             }
+            Network::Built(built) => Source::Built {
+                graph: built.graph,
+                initializers: shareable(built.initializers)?,
+                quantised: quantised::quantise(built.quantised, threads)?,
+                packed: PrepackedWeights::new(),
+                embeddings: Arc::new(built.embeddings),
+            },
         };
         Ok(Self { runtime, source })
     }
@@ -125,7 +131,12 @@ impl Factory {
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
                 Ok(Session { inner, interrupt, kind })
             }
-            Source::Onnx { file, pad } => {
+            Source::Onnx { file, initializers, packed, pad } => {
+                builder = builder.with_prepacked_weights(packed).map_err(failed)?;
+                for (name, value) in initializers {
+                    // In place of the file's own, which is the same.
+                    builder = builder.with_initializer(name, Arc::clone(value)).map_err(failed)?;
+                }
                 let inner = builder
                     .commit_from_memory(file)
                     .map_err(|e| Error::new(Code::ModelInvalid, format!("model.onnx cannot be loaded: {e}")))?;

@@ -43,6 +43,10 @@ pub struct Stats {
     pub free_bytes: u64,
     /// Bytes of the log that are not in the file yet.
     pub log_bytes: u64,
+    /// Version of the SQLite that this library carries, whatever the process has beside it.
+    pub sqlite: &'static str,
+    /// Version of sqlite-vec, likewise.
+    pub sqlite_vec: String,
 }
 
 /// What a store has of one model and size of vectors.
@@ -155,5 +159,7 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
         bytes: pragma("page_count")? * page_size,
         free_bytes: pragma("freelist_count")? * page_size,
         log_bytes: 0,
+        sqlite: rusqlite::version(),
+        sqlite_vec: connection.query_row("SELECT vec_version()", [], |row| row.get(0))?,
     })
 }

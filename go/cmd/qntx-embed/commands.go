@@ -128,6 +128,10 @@ func help(args []string, c console) error {
 		fmt.Fprint(c.out, overview())
 		return nil
 	}
+	if args[0] == "man" {
+		fmt.Fprint(c.out, man())
+		return nil
+	}
 	cmd, err := find(args[0])
 	if err != nil {
 		return err
@@ -142,7 +146,7 @@ func overview() string {
 	for _, cmd := range commands() {
 		fmt.Fprintf(&text, "  %-8s %s\n", cmd.name, cmd.summary)
 	}
-	text.WriteString(`  help     says more: qntx-embed help COMMAND
+	text.WriteString(`  help     says more: qntx-embed help COMMAND; qntx-embed help man is a manual page
 
 In short:
   qntx-embed ingest examples/corpus.jsonl

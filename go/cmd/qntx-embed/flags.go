@@ -205,16 +205,22 @@ func (f *flags) names() (names []string) {
 func (f *flags) help() string {
 	var text strings.Builder
 	f.set.VisitAll(func(known *flag.Flag) {
-		value, usage := flag.UnquoteUsage(known)
-		if known.DefValue != "" && known.DefValue != "false" {
-			usage += " (default " + known.DefValue + ")"
-		}
+		value, usage := described(known)
 		fmt.Fprintf(&text, "  --%s\n", strings.TrimSpace(known.Name+" "+value))
 		for _, line := range wrap(usage, 90) {
 			fmt.Fprintf(&text, "        %s\n", line)
 		}
 	})
 	return text.String()
+}
+
+// described is what a flag's value is called, and what the flag does.
+func described(known *flag.Flag) (value, usage string) {
+	value, usage = flag.UnquoteUsage(known)
+	if known.DefValue != "" && known.DefValue != "false" {
+		usage += " (default " + known.DefValue + ")"
+	}
+	return value, usage
 }
 
 func wrap(text string, width int) (lines []string) {
