@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use crate::blob;
 use crate::cache::{Cache, CacheStats, Question};
-use crate::error::{Error, Result, fail};
+use crate::error::{Code, Error, Result, fail};
 use crate::head;
-use crate::model::{Format, Model, Module, Precision, SentenceTransformers};
+use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::{CancelToken, Progress, Scheduler};
-use crate::session::{Factory, Interrupt, Rows};
+use crate::session::{Factory, Interrupt, Rows, Session};
 use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
 /// How to open a model. The default is right for most.
@@ -143,22 +144,13 @@ pub struct Embedder {
 impl Embedder {
     /// Opens a directory as sentence-transformers publishes it, and runs it once to see that it works.
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
-        // Each takes a tenth of a second where files are warm.
-        let (runtime, model) = std::thread::scope(|scope| {
-            let runtime = scope.spawn(|| runtime::load(options.onnxruntime.as_deref()));
-            let model = Model::read(directory, options.format, options.max_tokens, options.require_manifest);
-            (runtime.join(), model)
-        });
-        let Ok(runtime) = runtime else { fail!(Internal, "the thread that loads ONNX Runtime panicked") };
-        let (runtime, (model, files)) = (runtime?, model?);
-        let onnxruntime = runtime.version.clone();
-        let settings =
-            Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n if n <= 1024 => n,
             n => fail!(InvalidArgument, "{n} threads are too many; 0 is one for each processor"),
         };
+        let Opened { model, tokenizer, fingerprint, onnxruntime, factory, mut wide } =
+            load(directory, options, threads)?;
         let SentenceTransformers { mut prompts, default_prompt_name, truncate_dim } = model.defaults;
         // sentence-transformers has these two in every model.
         for name in ["query", "document"] {
@@ -170,20 +162,6 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        // The tokenizer is read and the fingerprint taken while the first session is made.
-        let (tokenizer, fingerprint, made) = std::thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
-            // The files' bytes go with it, before the sessions have packed theirs.
-            let fingerprint = scope.spawn(move || files.fingerprint());
-            let network = model.source.network(options.precision);
-            let factory = network.and_then(|network| Factory::new(runtime, network, threads));
-            let made = factory.and_then(|factory| Ok((factory.session(threads, Interrupt::new()?)?, factory)));
-            (tokenizer.join(), fingerprint.join(), made)
-        });
-        let (Ok(tokenizer), Ok(fingerprint)) = (tokenizer, fingerprint) else {
-            fail!(Internal, "a thread that reads the tokenizer or takes the fingerprint panicked")
-        };
-        let (tokenizer, (mut wide, factory)) = (tokenizer?, made?);
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
             hidden = Some(match rows {
@@ -377,4 +355,43 @@ impl Embedder {
             },
         })
     }
+}
+
+struct Opened {
+    model: Model,
+    tokenizer: Tokenizer,
+    fingerprint: String,
+    onnxruntime: String,
+    factory: Factory,
+    /// A session of all threads.
+    wide: Session,
+}
+
+/// Reads the weights and makes a session of them, which is half of what there is to do; the rest goes beside that.
+fn load(path: &Path, options: &ModelOptions, threads: usize) -> Result<Opened> {
+    std::thread::scope(|scope| {
+        let runtime = scope.spawn(|| runtime::load(options.onnxruntime.as_deref()));
+        let read = Directory::read(path, options.format, options.max_tokens, options.require_manifest);
+        let read = read.and_then(|Directory { model, tokenizer, source, mut files }| {
+            let Model { max_tokens, lower_case, truncate_left, .. } = model;
+            let settings = Settings { max_tokens, lower_case, truncate_left };
+            let tokenizer = scope.spawn(move || Tokenizer::new(tokenizer, settings));
+            let content = source.read(&mut files)?;
+            // The files' bytes go with it, before the session has packed its own.
+            let fingerprint = scope.spawn(move || files.fingerprint());
+            Ok((model, tokenizer, fingerprint, content.network(options.precision)?))
+        });
+        // Without it nothing else is worth a message.
+        let runtime = joined(runtime)??;
+        let (model, tokenizer, fingerprint, network) = read?;
+        let onnxruntime = runtime.version.clone();
+        let factory = Factory::new(runtime, network, threads)?;
+        let wide = factory.session(threads, Interrupt::new()?)?;
+        let (tokenizer, fingerprint) = (joined(tokenizer)??, joined(fingerprint)?);
+        Ok(Opened { model, tokenizer, fingerprint, onnxruntime, factory, wide })
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread.join().map_err(|_| Error::new(Code::Internal, "a thread that opens the model panicked"))
 }

@@ -42,8 +42,10 @@ fn the_page_of_the_c_api_is_what_the_header_says() {
 #[test]
 fn every_function_is_in_the_list_of_exports_and_called_by_a_test_in_c() {
     let header = generated();
-    let mut functions: Vec<&str> = blocks(&header).filter_map(|(_, code)| function(&code.join("\n")).map(|(name, _)| name.to_owned()))
-        .map(|name| &*name.leak()).collect();
+    let mut functions: Vec<&str> = blocks(&header)
+        .filter_map(|(_, code)| function(&code.join("\n")).map(|(name, _)| name.to_owned()))
+        .map(|name| &*name.leak())
+        .collect();
     functions.sort_unstable();
     let listed = std::fs::read_to_string(root().join("tests/abi/exports.txt")).unwrap_or_default();
     assert_eq!(
@@ -51,7 +53,12 @@ fn every_function_is_in_the_list_of_exports_and_called_by_a_test_in_c() {
         functions,
         "tests/abi/exports.txt is not the header's functions; where that is meant, change it, and say so in CHANGELOG.md"
     );
-    let tests: String = root().join("tests/c").read_dir().unwrap().map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap()).collect();
+    let tests: String = root()
+        .join("tests/c")
+        .read_dir()
+        .unwrap()
+        .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap())
+        .collect();
     for name in functions {
         assert!(tests.contains(&format!("{name}(")), "no program in tests/c calls {name}");
     }
@@ -62,7 +69,8 @@ fn blocks(header: &str) -> impl Iterator<Item = (Vec<&str>, Vec<&str>)> {
     header.split("\n\n").map(|block| {
         let lines: Vec<&str> = block.trim_matches('\n').lines().collect();
         let comment = lines.iter().take_while(|l| l.starts_with("//")).count();
-        let text = lines[..comment].iter().map(|l| l.trim_start_matches("//")).map(|l| l.strip_prefix(' ').unwrap_or(l));
+        let text =
+            lines[..comment].iter().map(|l| l.trim_start_matches("//")).map(|l| l.strip_prefix(' ').unwrap_or(l));
         (text.collect(), lines[comment..].to_vec())
     })
 }

@@ -38,7 +38,7 @@ enum Source {
         embeddings: Arc<encoder::Embeddings>,
     },
     Onnx {
-        file: Vec<u8>,
+        file: Arc<Vec<u8>>,
         initializers: Vec<(String, Arc<DynValue>)>,
         packed: PrepackedWeights,
         pad: i64,
