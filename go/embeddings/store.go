@@ -110,11 +110,11 @@ type StoreOption func(*capi.StoreOptions) error
 
 // WithMaxResidentBytes sets how much memory the resident indexes may take together, one for each model and size of vectors
 // that is searched often: about 1,000 bytes for a row of 384 dimensions. Where more is needed, searches give the same, and take
-// longer. The default, 0, is 1 GiB; 1 keeps nothing in memory.
+// longer. The default, 0, is 2 GiB; 1 keeps nothing in memory.
 func WithMaxResidentBytes(bytes int) StoreOption {
 	return func(o *capi.StoreOptions) error {
 		if bytes < 0 {
-			return invalid("WithMaxResidentBytes(%d): expected 0 (for 1 GiB) or more bytes", bytes)
+			return invalid("WithMaxResidentBytes(%d): expected 0 (for 2 GiB) or more bytes", bytes)
 		}
 		o.MaxResidentBytes = bytes
 		return nil

@@ -22,7 +22,7 @@ pub struct qntx_embed_store_options {
     pub size: usize,
     /// Bytes of memory that the resident indexes may take together, one for each model and size of vectors that is searched
     /// often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
-    /// 1 GiB; 1 keeps nothing in memory.
+    /// 2 GiB; 1 keeps nothing in memory.
     pub max_resident_bytes: usize,
 }
 

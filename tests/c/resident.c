@@ -67,7 +67,7 @@ static void it_gives_the_rows_of_the_others_and_says_how_large_it_is(void) {
   qntx_embed_store *store = open_store(NULL);
   fill(store, 1000);
   check_stats(store, "\"resident_rows\":0,\"resident_bytes\":0");
-  check_stats(store, "\"max_resident_bytes\":1073741824");
+  check_stats(store, "\"max_resident_bytes\":2147483648");
   qntx_embed_rows *resident = search(store, options_of(QNTX_EMBED_INDEX_RESIDENT), "resident");
   qntx_embed_rows *rows = search(store, options_of(QNTX_EMBED_INDEX_ROWS), "rows");
   CHECK(strstr(qntx_embed_rows_explain(resident), "\"compared\":1000,\"refined\":") != NULL);

@@ -130,7 +130,7 @@ func withServer(f *flags) {
 		return err
 	})
 	f.set.Func("max-resident-mb", "keep vectors for searches in memory, in `N` MB at most; where more is needed, searches take longer "+
-		"(default 1073)", func(value string) error {
+		"(default 2147)", func(value string) error {
 		n, err := wire.Count("--max-resident-mb", value)
 		if err == nil && n > 1<<20 {
 			err = fmt.Errorf("--max-resident-mb is %d; expected 1 to %d", n, 1<<20)

@@ -24,8 +24,8 @@ use super::write::{Failure, Written};
 use crate::error::Result;
 use crate::index::{Found, Index, Request};
 
-/// What indexes may take together where nothing else is asked for: a million rows of 384 dimensions.
-const DEFAULT_MAX_BYTES: usize = 1 << 30;
+/// What indexes may take together where nothing else is asked for: more than a million rows of 384 dimensions.
+const DEFAULT_MAX_BYTES: usize = 1 << 31;
 /// Between two reports of progress.
 const TELL: Duration = Duration::from_millis(100);
 
