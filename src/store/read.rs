@@ -47,6 +47,8 @@ pub struct Stats {
     pub sqlite: &'static str,
     /// Version of sqlite-vec, likewise.
     pub sqlite_vec: String,
+    /// Bytes of memory that the resident indexes may take together.
+    pub max_resident_bytes: u64,
 }
 
 /// What a store has of one model and size of vectors.
@@ -62,6 +64,10 @@ pub struct ModelStats {
     pub rows: u64,
     /// Whether the vec0 table is there.
     pub indexed: bool,
+    /// Rows in the resident index, as of the last search that looked there; 0 where it is not there.
+    pub resident_rows: u64,
+    /// Bytes of memory that it takes, about.
+    pub resident_bytes: u64,
 }
 
 /// The row of an id.
@@ -151,6 +157,8 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
             fingerprint: space.fingerprint,
             dimensions: space.dimensions,
             rows,
+            resident_rows: 0,
+            resident_bytes: 0,
         });
     }
     Ok(Stats {
@@ -161,5 +169,6 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
         log_bytes: 0,
         sqlite: rusqlite::version(),
         sqlite_vec: connection.query_row("SELECT vec_version()", [], |row| row.get(0))?,
+        max_resident_bytes: 0,
     })
 }
