@@ -43,7 +43,7 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev test test-rust test-c test-go test-docs test-avx512 bench lint header fmt clean distclean tools
+.PHONY: help setup lib build dev test test-all test-rust test-c test-go test-docs test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -110,9 +110,14 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
-test-docs: build ## Runs the README's examples as they stand there
+test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, test-avx512
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-avx512
+
+test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
+	$(call say,docs/migration.md)
+	@$(TEST_ENV) python3 tests/migration.py
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)

@@ -145,6 +145,12 @@ FIELD(qntx_embed_search_options, group_by_source, 140);
 FIELD(qntx_embed_search_options, without_vectors, 144);
 FIELD(qntx_embed_search_options, reserved, 148);
 
+LAYOUT(qntx_embed_migrate_options, 32);
+FIELD(qntx_embed_migrate_options, size, 0);
+FIELD(qntx_embed_migrate_options, backup, 8);
+FIELD(qntx_embed_migrate_options, apply, 24);
+FIELD(qntx_embed_migrate_options, without_backup, 28);
+
 LAYOUT(qntx_embed_list_options, 72);
 FIELD(qntx_embed_list_options, size, 0);
 FIELD(qntx_embed_list_options, fingerprint, 8);

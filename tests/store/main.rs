@@ -4,6 +4,8 @@
 mod faults;
 mod filter;
 mod kill;
+mod migrate;
+mod readonly;
 mod search;
 mod speed;
 

@@ -108,6 +108,13 @@ type ManifestInfo struct {
 	Fingerprint string
 }
 
+// MigrateOptions is qntx_embed_migrate_options.
+type MigrateOptions struct {
+	Backup        string
+	Apply         bool
+	WithoutBackup bool
+}
+
 // ModelInfo is qntx_embed_model_info.
 type ModelInfo struct {
 	Name        string
@@ -215,6 +222,8 @@ var (
 	_ func(string) (*Store, error)               = OpenStore
 	_ func(string) (ManifestInfo, error)         = WriteManifest
 	_ func(string) (ManifestInfo, error)         = CheckManifest
+
+	_ func(string, MigrateOptions) (json string, err error) = Migrate
 
 	_ interface {
 		Info() ModelInfo
