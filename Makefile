@@ -52,7 +52,7 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev package install uninstall test test-rust test-c test-go test-docs test-install \
+.PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-install \
         test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
@@ -167,9 +167,14 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
-test-docs: build ## Runs the README's examples as they stand there
+test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, test-avx512
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-avx512
+
+test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
+	$(call say,docs/migration.md)
+	@$(TEST_ENV) python3 tests/migration.py
 
 test-install: package ## Installs into a new place, and builds and runs C and Go programs with that alone
 	$(call say,installed)

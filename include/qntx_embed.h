@@ -142,7 +142,7 @@ enum qntx_embed_status
   QNTX_EMBED_STATUS_NOT_FOUND = 13,
   // The database file could not be opened, read or written.
   QNTX_EMBED_STATUS_STORE = 14,
-  // The database was written by a newer version of this library.
+  // The database is of another version: a newer library's, the original system's, or, to migrate, this one's already.
   QNTX_EMBED_STATUS_STORE_VERSION = 15,
   // The operating system refused to read or write a file.
   QNTX_EMBED_STATUS_IO = 16,
@@ -473,6 +473,18 @@ typedef struct qntx_embed_record {
   uint32_t reserved;
 } qntx_embed_record;
 
+// How to adopt a database of the original system. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_migrate_options {
+  // `sizeof(qntx_embed_migrate_options)`.
+  size_t size;
+  // Where a copy of the file as it was goes; empty: beside it, as `<file>.backup`. One that is there is refused.
+  struct qntx_embed_str backup;
+  // 1: change the file. 0: everything is read and reported, and nothing is written.
+  uint32_t apply;
+  // 1: make no copy.
+  uint32_t without_backup;
+} qntx_embed_migrate_options;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -642,6 +654,9 @@ qntx_embed_status qntx_embed_store_list(const struct qntx_embed_store *store,
 // version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `options` may
 // be NULL. `*store` is the caller's to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
 //
+// A file that may not be written to is opened for reading: what would write is refused with `QNTX_EMBED_STATUS_STORE`. A
+// database of the original system is refused with `QNTX_EMBED_STATUS_STORE_VERSION`: `qntx_embed_store_migrate` adopts it.
+//
 // The file must not be open through another copy of SQLite in the same process, at any time: POSIX locks cannot tell two
 // copies apart, and the file would be destroyed. Where it is when the store is opened, that is refused. So is a file on a
 // network file system.
@@ -714,6 +729,9 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          size_t *count,
                                          struct qntx_embed_error **error);
 
+// Closes a store. NULL is fine.
+void qntx_embed_store_free(struct qntx_embed_store *store);
+
 // What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
 // `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
 // `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
@@ -725,7 +743,8 @@ qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
 // Reads the whole database and says what is wrong, as a JSON object: `rows` (how many were read), `problems` (sentences;
 // none: it is whole), `repaired` (what was built anew). With `repair` 1, what follows from the rows (vec0 tables, the index
 // of words) is built anew where it is not what the rows say. Damage to the rows themselves stays, and needs a backup. Damage
-// that is found is no failure of the call. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
+// that is found is no failure of the call. Of a file that can only be read, the index of words is compared with itself and
+// with the rows it has, not with their texts. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
 // wait meanwhile.
 qntx_embed_status qntx_embed_store_verify(const struct qntx_embed_store *store,
                                           uint32_t repair,
@@ -742,8 +761,22 @@ qntx_embed_status qntx_embed_store_backup(const struct qntx_embed_store *store,
 // copying the database, and as much room on the disk. Any thread; writers wait meanwhile.
 qntx_embed_status qntx_embed_store_optimize(const struct qntx_embed_store *store, struct qntx_embed_error **error);
 
-// Closes a store. NULL is fine.
-void qntx_embed_store_free(struct qntx_embed_store *store);
+// Adopts a database of the original system, in its file: its rows become rows of the model `unknown`, which keep id, text,
+// times and vector, and are found again when they were embedded anew. Tables beside `embeddings` and `vec_embeddings` stay
+// as they are. All is done in one transaction, or nothing. With `options` NULL, or `apply` 0, it only says what it would do.
+//
+// `*json` says what became of the rows: `applied`, `backup` (the copy's path; empty for none), `rows` (of the old table),
+// `kept`, and of these `new_ids` (the id was empty) and `without_vector` (the blob was none); `duplicates` (left out: a newer
+// row of the same source is kept), `unusable` (left out: no source, no text, or too long), `columns_left_out`, and `notes`, an
+// array of `id`, `source_type`, `source_id` and `note` (a sentence) for each row that is not kept as it was. It is the
+// caller's to free with `qntx_embed_text_free`.
+//
+// A file that is none of the original system is refused, one of this library with `QNTX_EMBED_STATUS_STORE_VERSION`. The file
+// must not be open in this process. Any thread.
+qntx_embed_status qntx_embed_store_migrate(struct qntx_embed_str path,
+                                           const struct qntx_embed_migrate_options *options,
+                                           struct qntx_embed_text **json,
+                                           struct qntx_embed_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -36,7 +36,7 @@ pub use error::{Code, Error, Result};
 pub use model::{Format, Precision, manifest};
 pub use schedule::CancelToken;
 pub use store::{
-    After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, ModelStats, Outcome, Query, Record,
-    Report, Row, SearchOptions, Stats, Store, StoreOptions,
+    After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, MigrateOptions, Migration, ModelStats,
+    Note, Outcome, Query, Record, Report, Row, SearchOptions, Stats, Store, StoreOptions,
 };
 pub use tokenize::Truncate;

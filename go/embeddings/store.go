@@ -122,7 +122,8 @@ func WithMaxResidentBytes(bytes int) StoreOption {
 }
 
 // OpenEmbeddingStore opens a database file, makes it where it is missing, and brings it to this version's schema. A
-// file of a newer version is left as it is: ErrStoreVersion. ":memory:" is a store that is gone when it is closed.
+// file of a newer version is left as it is: ErrStoreVersion. One that may not be written to is opened for reading: what
+// would write gives ErrStore. ":memory:" is a store that is gone when it is closed.
 func OpenEmbeddingStore(path string, options ...StoreOption) (*EmbeddingStore, error) {
 	if path == "" {
 		return nil, invalid("the path of the database is empty")

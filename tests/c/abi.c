@@ -147,6 +147,12 @@ FIELD(qntx_embed_search_options, reserved, 148);
 FIELD(qntx_embed_search_options, progress, 152);
 FIELD(qntx_embed_search_options, progress_context, 160);
 
+LAYOUT(qntx_embed_migrate_options, 32);
+FIELD(qntx_embed_migrate_options, size, 0);
+FIELD(qntx_embed_migrate_options, backup, 8);
+FIELD(qntx_embed_migrate_options, apply, 24);
+FIELD(qntx_embed_migrate_options, without_backup, 28);
+
 LAYOUT(qntx_embed_list_options, 72);
 FIELD(qntx_embed_list_options, size, 0);
 FIELD(qntx_embed_list_options, fingerprint, 8);

@@ -4,6 +4,8 @@
 mod faults;
 mod filter;
 mod kill;
+mod migrate;
+mod readonly;
 mod resident;
 mod search;
 mod speed;

@@ -103,6 +103,23 @@ Examples:
 			run:   runVerify,
 		},
 		{
+			name: "migrate", args: "FILE",
+			summary: "adopts a database of the original system",
+			about: `Says what would become of each row of a database of the original system (tables embeddings and
+vec_embeddings), and with --apply does it: in one transaction, after a copy of the file was made.
+Texts, ids and times are kept. The old vectors cannot be compared with those of today, so a search
+finds the rows again when qntx-embed reindex has embedded their texts anew. Other tables in the
+file stay as they are. docs/migration.md is the whole way.
+
+Examples:
+  qntx-embed migrate old.db
+  qntx-embed migrate --apply old.db
+  qntx-embed reindex --db old.db
+`,
+			flags: func() *flags { return newFlags(withMigration) },
+			run:   runMigrate,
+		},
+		{
 			name:    "version",
 			summary: "prints the version",
 			about:   "Prints the versions of this program, of the native library in it, and of Go.\n",

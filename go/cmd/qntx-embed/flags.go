@@ -32,6 +32,8 @@ type flags struct {
 	json      bool
 
 	write bool
+
+	migrate embeddings.MigrateOptions
 }
 
 func newFlags(add ...func(*flags)) *flags {
@@ -147,6 +149,13 @@ func withServer(f *flags) {
 
 func withManifest(f *flags) {
 	f.set.BoolVar(&f.write, "write", false, "write the manifest from the files that are there now, in place of one that is there")
+}
+
+func withMigration(f *flags) {
+	f.set.BoolVar(&f.migrate.Apply, "apply", false, "change the file; without, it is only read, and what would be done is printed")
+	f.set.StringVar(&f.migrate.Backup, "backup", "", "copy the file as it is to `FILE` first (default: beside it, with .backup added)")
+	f.set.BoolVar(&f.migrate.WithoutBackup, "no-backup", false, "make no copy")
+	f.set.BoolVar(&f.json, "json", false, "print the report as JSON")
 }
 
 func withSearch(f *flags) {

@@ -113,6 +113,13 @@ type ManifestInfo struct {
 	Fingerprint string
 }
 
+// MigrateOptions is qntx_embed_migrate_options.
+type MigrateOptions struct {
+	Backup        string
+	Apply         bool
+	WithoutBackup bool
+}
+
 // ModelInfo is qntx_embed_model_info.
 type ModelInfo struct {
 	Name        string
@@ -220,6 +227,8 @@ var (
 	_ func(string, StoreOptions) (*Store, error) = OpenStore
 	_ func(string) (ManifestInfo, error)         = WriteManifest
 	_ func(string) (ManifestInfo, error)         = CheckManifest
+
+	_ func(string, MigrateOptions) (json string, err error) = Migrate
 
 	_ interface {
 		Info() ModelInfo

@@ -28,6 +28,9 @@ func WriteManifest(string) (ManifestInfo, error) { return ManifestInfo{}, ErrNot
 // CheckManifest gives ErrNotCompiled.
 func CheckManifest(string) (ManifestInfo, error) { return ManifestInfo{}, ErrNotCompiled }
 
+// Migrate gives ErrNotCompiled.
+func Migrate(string, MigrateOptions) (string, error) { return "", ErrNotCompiled }
+
 // Stats gives ErrNotCompiled.
 func (*Model) Stats() (ModelStats, error) { return ModelStats{}, ErrNotCompiled }
 

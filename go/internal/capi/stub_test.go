@@ -22,13 +22,14 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, stats := model.Stats()
 	_, write := WriteManifest("models/all-MiniLM-L6-v2")
 	_, check := CheckManifest("models/all-MiniLM-L6-v2")
+	_, migrate := Migrate("old.db", MigrateOptions{})
 	_, put := store.Put(nil)
 	_, get := store.Get("a", "b", "c")
 	_, deleted := store.Delete("a", "b")
 	_, count := store.Count()
 	_, search := store.Search([]float32{1}, SearchOptions{})
 	for i, err := range []error{
-		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, get, deleted, count, search,
+		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, migrate, put, get, deleted, count, search,
 	} {
 		if !errors.Is(err, ErrNotCompiled) {
 			t.Errorf("call %d: %v", i, err)

@@ -13,7 +13,8 @@ CREATE TABLE embeddings (
     chunk_end   INTEGER NOT NULL,
     model       TEXT NOT NULL,                               -- name, for people
     fingerprint TEXT NOT NULL CHECK (fingerprint <> ''),     -- SHA-256 of the model's files: only equal ones compare
-    dimensions  INTEGER NOT NULL CHECK (dimensions > 0 AND length(embedding) = 4 * dimensions),
+    dimensions  INTEGER NOT NULL                             -- 0: adopted without a vector, to be embedded anew
+                CHECK (dimensions >= 0 AND length(embedding) = 4 * dimensions),
     metadata    TEXT NOT NULL,                               -- a flat JSON object
     created_at  TEXT NOT NULL,                               -- RFC 3339, UTC, milliseconds
     updated_at  TEXT NOT NULL,
