@@ -5,6 +5,7 @@ mod faults;
 mod filter;
 mod kill;
 mod search;
+mod sources;
 mod speed;
 
 use std::path::Path;
