@@ -167,6 +167,9 @@ type TextInfo struct {
 type Record struct {
 	SourceType  string
 	SourceID    string
+	Chunk       int
+	ChunkStart  int
+	ChunkEnd    int
 	Text        string
 	Model       string
 	Fingerprint string
@@ -195,6 +198,9 @@ type Row struct {
 	ID          string
 	SourceType  string
 	SourceID    string
+	Chunk       int
+	ChunkStart  int
+	ChunkEnd    int
 	Text        string
 	Model       string
 	Fingerprint string
@@ -225,7 +231,7 @@ var (
 
 	_ interface {
 		Put([]Record) ([]Outcome, error)
-		Get(sourceType, sourceID, fingerprint string) (Row, error)
+		GetSource(sourceType, sourceID, fingerprint string) ([]Row, error)
 		Delete(sourceType, sourceID string) (int, error)
 		Count() (int, error)
 		Search(query []float32, options SearchOptions) ([]Row, error)

@@ -23,11 +23,15 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, write := WriteManifest("models/all-MiniLM-L6-v2")
 	_, check := CheckManifest("models/all-MiniLM-L6-v2")
 	_, put := store.Put(nil)
-	_, get := store.Get("a", "b", "c")
+	_, get := store.GetSource("a", "b", "c")
 	_, deleted := store.Delete("a", "b")
 	_, count := store.Count()
 	_, search := store.Search([]float32{1}, SearchOptions{})
+	_, split := model.Split("x", SplitOptions{})
+	_, _, putSources := store.PutSources(nil)
+	_, reindex := store.Reindex(context.Background(), model, ReindexOptions{})
 	for i, err := range []error{
+		split, putSources, reindex,
 		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, get, deleted, count, search,
 	} {
 		if !errors.Is(err, ErrNotCompiled) {
