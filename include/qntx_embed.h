@@ -162,6 +162,9 @@ typedef int32_t qntx_embed_status;
 // Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
 typedef struct qntx_embed_cancel qntx_embed_cancel;
 
+// The chunks of a text; owned by the caller, never changing, freed with `qntx_embed_chunks_free`.
+typedef struct qntx_embed_chunks qntx_embed_chunks;
+
 // Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
 // any thread may read it, also another than the one that made the call.
 typedef struct qntx_embed_error qntx_embed_error;
@@ -195,6 +198,37 @@ typedef struct qntx_embed_str {
   // How many bytes.
   size_t len;
 } qntx_embed_str;
+
+// How to split. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_split_options {
+  // `sizeof(qntx_embed_split_options)`.
+  size_t size;
+  // A name or words, as `prompt_kind` says: what the chunks will be embedded with. Its tokens are counted for each.
+  struct qntx_embed_str prompt;
+  // Tokens that a chunk has at most, its prompt's and special ones counted; 0 is as many as the model takes, and more than
+  // that is refused.
+  size_t max_tokens;
+  // Tokens by which a chunk may begin before the end of the one before it; less than `max_tokens`.
+  size_t overlap;
+  // One of `QNTX_EMBED_PROMPT_...`.
+  uint32_t prompt_kind;
+  // 0.
+  uint32_t reserved;
+} qntx_embed_split_options;
+
+// A part of a text. Lives as long as the `qntx_embed_chunks` that has it.
+typedef struct qntx_embed_chunk {
+  // The first of its bytes in the text.
+  size_t byte_start;
+  // One past the last of them.
+  size_t byte_end;
+  // Where in the text it begins, in characters (Unicode scalar values): `chunk_start` of a record.
+  uint64_t chunk_start;
+  // Where it ends: `chunk_end` of a record.
+  uint64_t chunk_end;
+  // Tokens that embedding it takes, its prompt's and special ones counted.
+  size_t tokens;
+} qntx_embed_chunk;
 
 // What a manifest says. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
 typedef struct qntx_embed_manifest_info {
@@ -315,6 +349,39 @@ typedef struct qntx_embed_text_info {
   // 1 where the text was cut to the model's limit, otherwise 0.
   uint32_t truncated;
 } qntx_embed_text_info;
+
+// How to move a store to another model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_reindex_options {
+  // `sizeof(qntx_embed_reindex_options)`.
+  size_t size;
+  // A name or words, as `prompt_kind` says: put before each text.
+  struct qntx_embed_str prompt;
+  // NULL, or what ends the call from another thread with `QNTX_EMBED_STATUS_CANCELLED`. Must live as long as the call.
+  const struct qntx_embed_cancel *cancel;
+  // NULL, or a function that is told how many rows of how many are done, those of earlier calls too, on the thread that
+  // makes the call. It must not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
+  // Only so many leading floats of each vector, as in the embed options; 0 is the model's.
+  size_t dimensions;
+  // One of `QNTX_EMBED_PROMPT_...`; `QNTX_EMBED_PROMPT_DEFAULT` is here the prompt named "document".
+  uint32_t prompt_kind;
+  // 1: the rows of other models stay.
+  uint32_t keep_old;
+} qntx_embed_reindex_options;
+
+// What a move has done. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
+typedef struct qntx_embed_reindex_report {
+  // `sizeof(qntx_embed_reindex_report)`, set by the caller.
+  size_t size;
+  // Rows that were embedded and stored by this call.
+  uint64_t embedded;
+  // How many of them have more tokens than the model takes, and were cut: split their sources again.
+  uint64_t truncated;
+  // Rows of other models that were deleted at the end.
+  uint64_t deleted;
+} qntx_embed_reindex_report;
 
 // A stored row, and how it was found. Lives as long as the `qntx_embed_rows` that has it.
 typedef struct qntx_embed_row {
@@ -526,6 +593,25 @@ qntx_embed_status qntx_embed_similarity(const float *a,
                                         float *similarity,
                                         struct qntx_embed_error **error);
 
+// Cuts a text into chunks that the model takes whole, so that nothing of it is lost to truncation. They cover the text from
+// its first byte to its last, and each begins where the one before ends, or earlier where `overlap` allows it. A chunk ends
+// where a paragraph or a sentence does (UAX #29), and inside of a sentence that is longer than a chunk, where a line, a word
+// or a character does. A text that fits is one chunk, the empty one none. `options` may be NULL. `*chunks` is the caller's to
+// free with `qntx_embed_chunks_free`; it is NULL after a failure. Any thread.
+qntx_embed_status qntx_embed_model_split(const struct qntx_embed_model *model,
+                                         struct qntx_embed_str text,
+                                         const struct qntx_embed_split_options *options,
+                                         struct qntx_embed_chunks **chunks,
+                                         struct qntx_embed_error **error);
+
+// All chunks, in their order: an array of `*count` pointers, valid until the chunks are freed; NULL where there are none,
+// also for NULL. `count` may be NULL.
+const struct qntx_embed_chunk *const *qntx_embed_chunks_get(const struct qntx_embed_chunks *chunks,
+                                                            size_t *count);
+
+// Frees chunks. NULL is fine.
+void qntx_embed_chunks_free(struct qntx_embed_chunks *chunks);
+
 // The status that the failed call returned; `QNTX_EMBED_STATUS_OK` for NULL.
 qntx_embed_status qntx_embed_error_status(const struct qntx_embed_error *error);
 
@@ -610,6 +696,24 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
+// Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range, text,
+// metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows get their
+// ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this model has
+// already, written later or with the same content, stays as it is.
+//
+// Until that transaction the old rows are all there, so a search by the old model answers as before; one by the new model
+// finds what is done. What others write meanwhile, also in other processes, is not lost: new and changed rows of other
+// models are embedded too, before the switch, and of a row that is deleted the copy goes as well.
+//
+// A call that was cancelled, or whose process was killed, is gone on with by another one: how far it is stands in the
+// database. `options` may be NULL; `report` is NULL or gets what was done. Takes as long as embedding all texts; any thread,
+// while others search and write.
+qntx_embed_status qntx_embed_store_reindex(const struct qntx_embed_store *store,
+                                           const struct qntx_embed_model *model,
+                                           const struct qntx_embed_reindex_options *options,
+                                           struct qntx_embed_reindex_report *report,
+                                           struct qntx_embed_error **error);
+
 // All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
 // `count` may be NULL.
 const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
@@ -673,6 +777,16 @@ qntx_embed_status qntx_embed_store_put(const struct qntx_embed_store *store,
                                        size_t count,
                                        uint32_t *outcomes,
                                        struct qntx_embed_error **error);
+
+// Stores records as `qntx_embed_store_put` does, as all that their sources have: rows of a record's source and fingerprint
+// whose chunk is not among the records are deleted in the same transaction. So the chunks of a text that was split again
+// take the place of those that it had. `deleted` is NULL or gets how many rows that were. Any thread.
+qntx_embed_status qntx_embed_store_put_sources(const struct qntx_embed_store *store,
+                                               const struct qntx_embed_record *records,
+                                               size_t count,
+                                               uint32_t *outcomes,
+                                               size_t *deleted,
+                                               struct qntx_embed_error **error);
 
 // Says of each record whether its text is there already, under its source, chunk and fingerprint, so that it needs no
 // new vector: `has[i]` is 1 or 0. Only these fields of a record count, and, where it has a vector, its `dimensions`, which

@@ -7,6 +7,7 @@ use std::thread::ScopedJoinHandle;
 
 use crate::blob;
 use crate::cache::{Cache, CacheStats, Question};
+use crate::chunks::{self, Chunk};
 use crate::error::{Code, Error, Result, fail};
 use crate::head;
 use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
@@ -83,6 +84,18 @@ pub struct EmbedOptions<'a> {
     pub cancel: Option<&'a CancelToken>,
     /// Told how many texts of how many are done, by the thread that makes the call. A text that comes twice counts once.
     pub progress: Option<&'a Progress<'a>>,
+}
+
+/// How to split texts. The default is chunks as long as the model takes, one after another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SplitOptions<'a> {
+    /// Tokens that a chunk has at most, its prompt's and special ones counted; `None` is what the model takes, and more is
+    /// refused.
+    pub max_tokens: Option<usize>,
+    /// Tokens by which a chunk may begin before the end of the one before it; less than `max_tokens`.
+    pub overlap: usize,
+    /// What chunks will be embedded with.
+    pub prompt: Prompt<'a>,
 }
 
 /// What is put before a text.
@@ -337,6 +350,37 @@ impl Embedder {
                 }
             }
         })
+    }
+
+    /// A text in chunks that the model takes whole, so that nothing is cut off. They cover the text from its first byte to
+    /// its last, white space too, and each begins where the one before ends, or earlier where `overlap` allows it. A chunk ends
+    /// at the best place in its second half: where a paragraph ends (an empty line follows), or a sentence (UAX #29); inside
+    /// of a sentence that is longer than a chunk, where a line, a word or a character does. Chunks overlap by whole sentences,
+    /// by words where none is short enough, and not at all where what follows would not fit. A text that fits is one chunk,
+    /// the empty one none. Takes a few times as long as counting the text's tokens; any thread.
+    pub fn split(&self, text: &str, options: &SplitOptions<'_>) -> Result<Vec<Chunk>> {
+        let max_tokens = options.max_tokens.unwrap_or(self.info.max_tokens);
+        if max_tokens > self.info.max_tokens {
+            let most = self.info.max_tokens;
+            fail!(
+                InvalidArgument,
+                "chunks of {max_tokens} tokens: the model '{}' takes at most {most}",
+                self.info.name
+            );
+        }
+        if options.overlap >= max_tokens {
+            let overlap = options.overlap;
+            fail!(InvalidArgument, "an overlap of {overlap} tokens must be less than the {max_tokens} of a chunk");
+        }
+        let prompt = self.prompt(options.prompt)?;
+        let tokens = |part: &str| {
+            if prompt.is_empty() {
+                self.tokenizer.count(part)
+            } else {
+                self.tokenizer.count(&format!("{prompt}{part}"))
+            }
+        };
+        chunks::split(text, max_tokens, options.overlap, &tokens)
     }
 
     fn prompt<'a>(&'a self, prompt: Prompt<'a>) -> Result<&'a str> {

@@ -69,7 +69,14 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 	for i := range records {
 		records[i].Vector = batch.Results[i].Vector
 	}
-	done, err := store.Put(ctx, records)
+	put := store.Put
+	if sources, ok := store.(SourceStore); ok { // a source that was split before has no other chunks then
+		put = func(ctx context.Context, records []Record) ([]Outcome, error) {
+			outcomes, _, err := sources.PutSources(ctx, records)
+			return outcomes, err
+		}
+	}
+	done, err := put(ctx, records)
 	if err != nil {
 		return nil, err
 	}

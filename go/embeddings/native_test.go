@@ -345,8 +345,8 @@ func TestTheStoresNamesWithoutContextDoTheSame(t *testing.T) {
 	if outcomes, err := store.SaveBatch([]embeddings.Record{record}); err != nil || !slices.Equal(outcomes, []embeddings.Outcome{embeddings.Unchanged}) {
 		t.Fatal(outcomes, err)
 	}
-	if row, err := store.GetBySource("note", "a", "f"); err != nil || row.Text != "x" {
-		t.Fatal(row, err)
+	if rows, err := store.GetBySource(t.Context(), "note", "a", "f"); err != nil || len(rows) != 1 || rows[0].Text != "x" {
+		t.Fatal(rows, err)
 	}
 	if matches, err := store.SemanticSearch([]float32{1, 0}, embeddings.SearchOptions{Fingerprint: "f"}); err != nil || len(matches) != 1 {
 		t.Fatal(matches, err)

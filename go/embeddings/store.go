@@ -3,6 +3,7 @@ package embeddings
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/internal/capi"
@@ -29,8 +30,13 @@ var _ Store = (*EmbeddingStore)(nil)
 // Record is a text with its vector, to be stored under its source.
 type Record struct {
 	// SourceType is what kind of thing the text comes from, and SourceID which of them. Neither may be empty; together
-	// with Fingerprint they name a row.
+	// with Chunk and Fingerprint they name a row.
 	SourceType, SourceID string
+	// Chunk is which part of the source the text is; 0 for a whole text.
+	Chunk int
+	// ChunkStart and ChunkEnd are where in the source the text begins and ends, in characters (runes); both 0 for a whole
+	// text.
+	ChunkStart, ChunkEnd int
 	// Text is given back by searches. Not empty.
 	Text string
 	// Model is the name of the model that made the vector, for people.
@@ -148,9 +154,9 @@ func (s *EmbeddingStore) Put(ctx context.Context, records []Record) ([]Outcome, 
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
-	native := make([]capi.Record, len(records))
-	for i, record := range records {
-		native[i] = capi.Record(record)
+	native, err := nativeRecords(records)
+	if err != nil {
+		return nil, err
 	}
 	done, err := s.native.Put(native)
 	if err != nil {
@@ -182,16 +188,32 @@ func (s *EmbeddingStore) Get(ctx context.Context, sourceType, sourceID, fingerpr
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
-	row, err := s.native.Get(sourceType, sourceID, fingerprint)
+	rows, err := s.native.GetSource(sourceType, sourceID, fingerprint)
 	if err != nil {
 		return nil, public(err)
 	}
-	return stored(row)
+	return stored(rows[0])
 }
 
-// GetBySource is Get without a context.
-func (s *EmbeddingStore) GetBySource(sourceType, sourceID, fingerprint string) (*Embedding, error) {
-	return s.Get(context.Background(), sourceType, sourceID, fingerprint)
+// GetBySource gives all chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of all.
+// ErrNotFound where there is none.
+func (s *EmbeddingStore) GetBySource(ctx context.Context, sourceType, sourceID, fingerprint string) ([]Embedding, error) {
+	if err := cancelled(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := s.native.GetSource(sourceType, sourceID, fingerprint)
+	if err != nil {
+		return nil, public(err)
+	}
+	found := make([]Embedding, len(rows))
+	for i, row := range rows {
+		embedding, err := stored(row)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = *embedding
+	}
+	return found, nil
 }
 
 // Delete deletes all rows of a source, of every model, and gives how many there were; none is no error.
@@ -253,6 +275,19 @@ func (s *EmbeddingStore) Close() error {
 	return s.native.Close()
 }
 
+func nativeRecords(records []Record) ([]capi.Record, error) {
+	native := make([]capi.Record, len(records))
+	for i, r := range records {
+		// The library's are unsigned: a negative one would become another number on the way.
+		if r.Chunk < 0 || r.Chunk > math.MaxUint32 || r.ChunkStart < 0 || r.ChunkEnd < 0 {
+			return nil, invalid("record %d: chunk %d of the characters %d to %d; expected numbers of 0 or more, and a chunk of at most %d",
+				i, r.Chunk, r.ChunkStart, r.ChunkEnd, math.MaxUint32)
+		}
+		native[i] = capi.Record(r)
+	}
+	return native, nil
+}
+
 func stored(row capi.Row) (*Embedding, error) {
 	created, err := time.Parse(time.RFC3339, row.CreatedAt)
 	if err != nil {
@@ -267,6 +302,9 @@ func stored(row capi.Row) (*Embedding, error) {
 		Record: Record{
 			SourceType:  row.SourceType,
 			SourceID:    row.SourceID,
+			Chunk:       row.Chunk,
+			ChunkStart:  row.ChunkStart,
+			ChunkEnd:    row.ChunkEnd,
 			Text:        row.Text,
 			Model:       row.Model,
 			Fingerprint: row.Fingerprint,

@@ -5,9 +5,11 @@
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
 mod blob;
+mod chunks;
 mod error;
 mod manifest;
 mod model;
+mod reindex;
 mod rows;
 mod search;
 mod store;
@@ -15,9 +17,11 @@ mod types;
 mod upkeep;
 
 pub use blob::*;
+pub use chunks::*;
 pub use error::*;
 pub use manifest::*;
 pub use model::*;
+pub use reindex::*;
 pub use rows::*;
 pub use search::*;
 pub use store::*;

@@ -183,12 +183,55 @@ pub unsafe extern "C" fn qntx_embed_store_put(
             unsafe { buffer(outcomes, count, "outcomes") }?
         };
         let done = store.store.put(&records)?;
-        for (place, outcome) in places.iter_mut().zip(done) {
-            *place = match outcome {
-                Outcome::Inserted => QNTX_EMBED_OUTCOME_INSERTED,
-                Outcome::Replaced => QNTX_EMBED_OUTCOME_REPLACED,
-                Outcome::Unchanged => QNTX_EMBED_OUTCOME_UNCHANGED,
-            };
+        tell(places, &done);
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+fn tell(places: &mut [u32], outcomes: &[Outcome]) {
+    for (place, outcome) in places.iter_mut().zip(outcomes) {
+        *place = match outcome {
+            Outcome::Inserted => QNTX_EMBED_OUTCOME_INSERTED,
+            Outcome::Replaced => QNTX_EMBED_OUTCOME_REPLACED,
+            Outcome::Unchanged => QNTX_EMBED_OUTCOME_UNCHANGED,
+        };
+    }
+}
+
+/// Stores records as `qntx_embed_store_put` does, as all that their sources have: rows of a record's source and fingerprint
+/// whose chunk is not among the records are deleted in the same transaction. So the chunks of a text that was split again
+/// take the place of those that it had. `deleted` is NULL or gets how many rows that were. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_put_sources(
+    store: Option<&qntx_embed_store>,
+    records: *const qntx_embed_record,
+    count: usize,
+    outcomes: *mut u32,
+    deleted: *mut usize,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let records = unsafe { read_records(records, count) }?;
+        // SAFETY: by this function's contract.
+        let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
+        let places = if outcomes.is_null() {
+            &mut []
+        } else {
+            // SAFETY: by this function's contract.
+            unsafe { buffer(outcomes, count, "outcomes") }?
+        };
+        let (done, others) = store.store.put_sources(&records)?;
+        tell(places, &done);
+        if !deleted.is_null() {
+            // SAFETY: not NULL; a place by this function's contract.
+            unsafe { deleted.write(others) };
         }
         Ok(())
     };

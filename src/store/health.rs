@@ -224,8 +224,7 @@ pub fn optimize(connection: &Connection) -> Result<()> {
                 vectors::build(connection, &space)?;
             }
         } else {
-            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", space.table()))?;
-            connection.execute("DELETE FROM embedding_spaces WHERE number = ?1", [space.number])?;
+            vectors::remove_space(connection, &space)?;
         }
     }
     connection.execute_batch("INSERT INTO fts_embeddings (fts_embeddings) VALUES ('optimize'); PRAGMA optimize;")

@@ -10,12 +10,14 @@ mod metadata;
 mod migrations;
 mod pool;
 mod read;
+mod reindex;
 mod resident;
 mod rows;
 mod search;
 mod vectors;
 mod write;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::Transaction;
@@ -102,18 +104,24 @@ impl Store {
     /// A source, chunk and model that has a row already gets the new content in it; of equal ones in one call the last
     /// stays.
     pub fn put(&self, records: &[Record<'_>]) -> Result<Vec<Outcome>> {
-        check_batch(records.len())?;
-        let at = |i: usize, e: &Error| Error::new(e.code(), format!("record {i}: {e}"));
-        let check = |(i, record)| rows::check(record).map_err(|e| at(i, &e));
-        let metadata = records.iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
+        let metadata = check_records(records)?;
+        self.write("stored", |write| put_records(write, records, &metadata))
+    }
+
+    /// Stores records as [`Store::put`] does, as all that their sources have: chunks of a record's source and model that are
+    /// not among the records are deleted, in the same transaction. Gives how many of these there were, too.
+    pub fn put_sources(&self, records: &[Record<'_>]) -> Result<(Vec<Outcome>, usize)> {
+        let metadata = check_records(records)?;
+        let mut sources: HashMap<_, Vec<u32>> = HashMap::new();
+        for record in records {
+            sources.entry((record.source_type, record.source_id, record.fingerprint)).or_default().push(record.chunk);
+        }
         self.write("stored", |write| {
-            let put = |(i, (record, metadata)): (usize, (&Record<'_>, &String))| {
-                write.put(record, metadata).map_err(|failure| match failure {
-                    Failure::Refused(e) => Failure::Refused(at(i, &e)),
-                    sqlite @ Failure::Sqlite(_) => sqlite,
-                })
-            };
-            records.iter().zip(&metadata).enumerate().map(put).collect()
+            let mut deleted = 0;
+            for ((source_type, source_id, fingerprint), chunks) in &sources {
+                deleted += write.delete_other_chunks(source_type, source_id, fingerprint, chunks)?;
+            }
+            Ok((put_records(write, records, &metadata)?, deleted))
         })
     }
 
@@ -292,6 +300,27 @@ impl Store {
     fn failed(&self, done: &str, e: &rusqlite::Error) -> Error {
         connection::error(&self.name, done, e)
     }
+}
+
+/// Refuses what cannot be stored; gives each record's metadata as it is stored.
+fn check_records(records: &[Record<'_>]) -> Result<Vec<String>> {
+    check_batch(records.len())?;
+    let check = |(i, record)| rows::check(record).map_err(|e| at_record(i, &e));
+    records.iter().enumerate().map(check).collect()
+}
+
+fn put_records(write: &mut Write<'_>, records: &[Record<'_>], metadata: &[String]) -> Result<Vec<Outcome>, Failure> {
+    let put = |(i, (record, metadata)): (usize, (&Record<'_>, &String))| {
+        write.put(record, metadata).map_err(|failure| match failure {
+            Failure::Refused(e) => Failure::Refused(at_record(i, &e)),
+            sqlite @ Failure::Sqlite(_) => sqlite,
+        })
+    };
+    records.iter().zip(metadata).enumerate().map(put).collect()
+}
+
+fn at_record(i: usize, e: &Error) -> Error {
+    Error::new(e.code(), format!("record {i}: {e}"))
 }
 
 fn check_batch(count: usize) -> Result<()> {

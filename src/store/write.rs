@@ -82,7 +82,13 @@ impl<'c> Write<'c> {
         Ok(written)
     }
 
-    fn revision(&mut self) -> rusqlite::Result<i64> {
+    /// What is written so far, and what was there before.
+    pub fn connection(&self) -> &rusqlite::Connection {
+        &self.transaction
+    }
+
+    /// The number of this transaction, which is one that changes something.
+    pub fn revision(&mut self) -> rusqlite::Result<i64> {
         if let Some(revision) = self.revision {
             return Ok(revision);
         }
@@ -301,7 +307,46 @@ impl<'c> Write<'c> {
         self.delete_all(&sql, &values)
     }
 
-    fn delete_all(&mut self, select: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize> {
+    /// Deletes the chunks of a source, of one model, but for some; gives how many there were.
+    pub fn delete_other_chunks(
+        &mut self,
+        source_type: &str,
+        source_id: &str,
+        fingerprint: &str,
+        kept: &[u32],
+    ) -> rusqlite::Result<usize> {
+        let sql = "SELECT key, fingerprint, dimensions FROM embeddings
+                   WHERE source_type = ?1 AND source_id = ?2 AND fingerprint = ?3
+                         AND chunk NOT IN (SELECT value FROM json_each(?4))";
+        self.delete_all(sql, &[&source_type, &source_id, &fingerprint, &format!("{kept:?}")])
+    }
+
+    /// Deletes the rows of all models but one; gives how many there were. Their vectors' tables go whole.
+    pub fn delete_other_models(&mut self, fingerprint: &str) -> rusqlite::Result<usize> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM embeddings WHERE fingerprint <> ?1)";
+        if !self.transaction.query_row(sql, [fingerprint], |row| row.get::<_, bool>(0))? {
+            return Ok(0);
+        }
+        self.revision()?;
+        for space in vectors::spaces(&self.transaction)?.iter().filter(|space| space.fingerprint != fingerprint) {
+            vectors::remove_space(&self.transaction, space)?;
+        }
+        let sql = "INSERT INTO fts_embeddings (fts_embeddings, rowid, text)
+                   SELECT 'delete', key, text FROM embeddings WHERE fingerprint <> ?1";
+        self.transaction.execute(sql, [fingerprint])?;
+        let sql = "DELETE FROM embeddings WHERE fingerprint <> ?1 RETURNING key";
+        let keys: Vec<i64> = self
+            .transaction
+            .prepare(sql)?
+            .query_map([fingerprint], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let deleted = keys.len();
+        self.deleted.extend(keys);
+        Ok(deleted)
+    }
+
+    /// Deletes the rows whose `key`, `fingerprint` and `dimensions` a statement gives; gives how many there were.
+    pub fn delete_all(&mut self, select: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize> {
         let rows: Vec<(i64, String, usize)> = self
             .transaction
             .prepare_cached(select)?

@@ -8,6 +8,7 @@ mod migrate;
 mod readonly;
 mod resident;
 mod search;
+mod sources;
 mod speed;
 
 use std::path::Path;

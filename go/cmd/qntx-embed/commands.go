@@ -30,11 +30,16 @@ same file can be ingested again. Texts are embedded with the model's prompt name
 it has one, and queries with that named "query". Lines are stored in batches of ` + fmt.Sprint(batchSize) + `, all or
 nothing each: a line that is wrong is named, and nothing of its batch is stored.
 
+With --chunk-tokens, long texts are stored in chunks, so that nothing of them is lost to the model's
+limit. Chunks of a text that was changed take the place of those that it had, and those whose
+text is the same are not embedded again.
+
 Examples:
   qntx-embed ingest examples/corpus.jsonl
+  qntx-embed ingest --chunk-tokens 128 --chunk-overlap 32 examples/corpus.jsonl
   jq -c '{source_type: "note", source_id: .id, text: .body}' notes.json | qntx-embed ingest -
 `,
-			flags: func() *flags { return newFlags(withModel, withStore) },
+			flags: func() *flags { return newFlags(withModel, withStore, withChunks) },
 			run:   runIngest,
 		},
 		{
@@ -85,6 +90,24 @@ Examples:
 `,
 			flags: func() *flags { return newFlags(withModel, withStore, withServer) },
 			run:   runServe,
+		},
+		{
+			name:    "reindex",
+			summary: "moves the database to another model",
+			about: `Embeds the texts of all rows of other models with this one, beside the old rows, which go on to
+answer searches by their model. When none is missing, the old rows are deleted in one step, and
+the new ones get their ids. What is written to the database meanwhile is not lost. It can be
+stopped at any time (Ctrl-C): run again, it goes on where it was.
+
+To move a server that runs without a gap: reindex with --keep-old, start the server again with
+the new model, and reindex once more without it.
+
+Examples:
+  qntx-embed reindex --model models/all-mpnet-base-v2
+  qntx-embed reindex --model models/all-mpnet-base-v2 --keep-old
+`,
+			flags: func() *flags { return newFlags(withModel, withStore, withReindex) },
+			run:   runReindex,
 		},
 		{
 			name: "verify", args: "DIR",

@@ -31,7 +31,9 @@ type flags struct {
 	threshold float32
 	json      bool
 
-	write bool
+	chunking *embeddings.Chunking // nil: texts are stored whole
+
+	write, keepOld bool
 
 	migrate embeddings.MigrateOptions
 }
@@ -120,6 +122,30 @@ func withEmbedding(f *flags) {
 func withStore(f *flags) {
 	f.set.StringVar(&f.db, "db", environment("QNTX_EMBED_DB", "qntx-embed.db"),
 		"database `FILE`; QNTX_EMBED_DB in the environment sets another default")
+}
+
+func withChunks(f *flags) {
+	chunking := func() *embeddings.Chunking {
+		if f.chunking == nil {
+			f.chunking = new(embeddings.Chunking)
+		}
+		return f.chunking
+	}
+	f.set.Func("chunk-tokens", "store each text in chunks of at most `N` tokens, special ones counted, cut where sentences end "+
+		"(default: texts are stored whole, and what the model does not take of them is not searched; with --chunk-overlap "+
+		"alone, chunks have as many tokens as the model takes)", func(value string) (err error) {
+		chunking().MaxTokens, err = wire.Count("--chunk-tokens", value)
+		return err
+	})
+	f.set.Func("chunk-overlap", "let chunks begin up to `N` tokens before the end of the one before (default: none)",
+		func(value string) (err error) {
+			chunking().Overlap, err = wire.Count("--chunk-overlap", value)
+			return err
+		})
+}
+
+func withReindex(f *flags) {
+	f.set.BoolVar(&f.keepOld, "keep-old", false, "leave the other models' rows in the database")
 }
 
 func withServer(f *flags) {

@@ -51,8 +51,14 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	defer store.Close()
 
+	put := whole(service, store)
+	if f.chunking != nil {
+		put = func(ctx context.Context, items []embeddings.Item) ([]embeddings.Outcome, error) {
+			return embeddings.IngestChunks(ctx, service, store, items, *f.chunking)
+		}
+	}
 	progress := newProgress(c.err, size, "items")
-	counts, err := ingest(ctx, service, store, name, input, progress)
+	counts, err := ingest(ctx, put, name, input, progress)
 	progress.done()
 	if err != nil {
 		return err
@@ -68,9 +74,18 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 	return nil
 }
 
+// ingester embeds items and stores them, all or none.
+type ingester func(ctx context.Context, items []embeddings.Item) ([]embeddings.Outcome, error)
+
+// whole stores each text as one row.
+func whole(service embeddings.EmbeddingService, store embeddings.Store) ingester {
+	return func(ctx context.Context, items []embeddings.Item) ([]embeddings.Outcome, error) {
+		return embeddings.Ingest(ctx, service, store, items)
+	}
+}
+
 // ingest stores a stream of lines, batch by batch, and counts what was done.
-func ingest(ctx context.Context, service embeddings.EmbeddingService, store embeddings.Store, name string,
-	input io.Reader, progress *progress) (map[embeddings.Outcome]int, error) {
+func ingest(ctx context.Context, put ingester, name string, input io.Reader, progress *progress) (map[embeddings.Outcome]int, error) {
 	counts := map[embeddings.Outcome]int{}
 	line, stored, items, read := 0, 0, 0, int64(0)
 	var batch []embeddings.Item
@@ -82,7 +97,7 @@ func ingest(ctx context.Context, service embeddings.EmbeddingService, store embe
 		return fmt.Errorf("%s, line %d: %w (%s)", name, line, err, kept)
 	}
 	flush := func() error {
-		outcomes, err := embeddings.Ingest(ctx, service, store, batch)
+		outcomes, err := put(ctx, batch)
 		if err != nil {
 			return failed(stored+1, err)
 		}

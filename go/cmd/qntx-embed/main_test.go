@@ -80,6 +80,10 @@ func TestACommandLineThatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"search two words", `search: unexpected argument "words"; put a query of several words in quotes`},
 		{"ingest", "ingest: a file is missing"},
 		{"ingest a b", `ingest: unexpected argument "b"`},
+		{"ingest a --chunk-tokens 0", `ingest: --chunk-tokens is "0"; expected an integer of 1 or more`},
+		{"ingest a --chunk-overlap -1", `ingest: --chunk-overlap is "-1"; expected an integer of 1 or more`},
+		{"reindex x", `reindex: unexpected argument "x"`},
+		{"reindex --keep", "reindex: unknown flag --keep"},
 		{"embed", "embed: a text is missing"},
 		{"embed x --truncate up", `embed: --truncate is "up"; expected "default", "right", "left" or "error"`},
 		{"embed x --dimensions 0", `embed: --dimensions is "0"; expected an integer of 1 or more`},
@@ -188,7 +192,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store := new(embedtest.Store)
-			counts, err := ingest(t.Context(), new(embedtest.Service), store, "input", strings.NewReader(test.input), newProgress(io.Discard, 0, "items"))
+			counts, err := ingest(t.Context(), whole(new(embedtest.Service), store), "input", strings.NewReader(test.input), newProgress(io.Discard, 0, "items"))
 			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.HasPrefix(err.Error(), test.err)) {
 				t.Errorf("error %v; expected %q", err, test.err)
 			}
@@ -202,7 +206,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 func TestIngestSaysWhichLinesAreStoredWhenTheModelFails(t *testing.T) {
 	service := &failsAfter{texts: batchSize}
 	store := new(embedtest.Store)
-	_, err := ingest(t.Context(), service, store, "input", strings.NewReader(lines(1, 2*batchSize)), newProgress(io.Discard, 0, "items"))
+	_, err := ingest(t.Context(), whole(service, store), "input", strings.NewReader(lines(1, 2*batchSize)), newProgress(io.Discard, 0, "items"))
 	if !errors.Is(err, embeddings.ErrInference) || !strings.Contains(err.Error(), "line 257: ") ||
 		!strings.Contains(err.Error(), "the lines up to 256 are stored") {
 		t.Error(err)

@@ -179,6 +179,9 @@ type TextInfo struct {
 type Record struct {
 	SourceType  string
 	SourceID    string
+	Chunk       int
+	ChunkStart  int
+	ChunkEnd    int
 	Text        string
 	Model       string
 	Fingerprint string
@@ -207,6 +210,9 @@ type Row struct {
 	ID          string
 	SourceType  string
 	SourceID    string
+	Chunk       int
+	ChunkStart  int
+	ChunkEnd    int
 	Text        string
 	Model       string
 	Fingerprint string
@@ -239,7 +245,7 @@ var (
 
 	_ interface {
 		Put([]Record) ([]Outcome, error)
-		Get(sourceType, sourceID, fingerprint string) (Row, error)
+		GetSource(sourceType, sourceID, fingerprint string) ([]Row, error)
 		Delete(sourceType, sourceID string) (int, error)
 		Count() (int, error)
 		Search(query []float32, options SearchOptions) ([]Row, error)

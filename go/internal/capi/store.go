@@ -40,19 +40,20 @@ func OpenStore(path string, options StoreOptions) (*Store, error) {
 	return s, nil
 }
 
-// Put is qntx_embed_store_put: all records or none, in one call.
-func (s *Store) Put(records []Record) ([]Outcome, error) {
-	var pin runtime.Pinner
-	defer pin.Unpin()
+// lendRecords gives C a view of records, valid until pin is unpinned.
+func lendRecords(pin *runtime.Pinner, records []Record) []C.qntx_embed_record {
 	lent := make([]C.qntx_embed_record, len(records))
 	for i, r := range records {
 		lent[i] = C.qntx_embed_record{
 			size:        C.sizeof_qntx_embed_record,
-			source_type: lend(&pin, r.SourceType),
-			source_id:   lend(&pin, r.SourceID),
-			text:        lend(&pin, r.Text),
-			model:       lend(&pin, r.Model),
-			fingerprint: lend(&pin, r.Fingerprint),
+			source_type: lend(pin, r.SourceType),
+			source_id:   lend(pin, r.SourceID),
+			text:        lend(pin, r.Text),
+			model:       lend(pin, r.Model),
+			fingerprint: lend(pin, r.Fingerprint),
+			chunk_start: C.uint64_t(r.ChunkStart),
+			chunk_end:   C.uint64_t(r.ChunkEnd),
+			chunk:       C.uint32_t(r.Chunk),
 		}
 		if len(r.Vector) > 0 {
 			pin.Pin(unsafe.SliceData(r.Vector))
@@ -60,6 +61,14 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 			lent[i].dimensions = C.size_t(len(r.Vector))
 		}
 	}
+	return lent
+}
+
+// Put is qntx_embed_store_put: all records or none, in one call.
+func (s *Store) Put(records []Record) ([]Outcome, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	lent := lendRecords(&pin, records)
 	native := make([]C.uint32_t, len(records))
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
 		return C.qntx_embed_store_put(store, unsafe.SliceData(lent), C.size_t(len(lent)),
@@ -75,8 +84,8 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// Get is qntx_embed_store_get_source, of one model and the source's first chunk; where there is no row, the error's code is NotFound.
-func (s *Store) Get(sourceType, sourceID, fingerprint string) (Row, error) {
+// GetSource is qntx_embed_store_get_source; where there is no row, the error's code is NotFound.
+func (s *Store) GetSource(sourceType, sourceID, fingerprint string) ([]Row, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	var rows *C.qntx_embed_rows
@@ -85,9 +94,9 @@ func (s *Store) Get(sourceType, sourceID, fingerprint string) (Row, error) {
 			lend(&pin, fingerprint), &rows, failed)
 	})
 	if err != nil {
-		return Row{}, err
+		return nil, err
 	}
-	return takeRows(rows)[0], nil
+	return takeRows(rows), nil
 }
 
 // Delete is qntx_embed_store_delete_source; it gives how many rows there were.
@@ -142,6 +151,9 @@ func takeRows(rows *C.qntx_embed_rows) []Row {
 			ID:          take(row.id),
 			SourceType:  take(row.source_type),
 			SourceID:    take(row.source_id),
+			Chunk:       int(row.chunk),
+			ChunkStart:  int(row.chunk_start),
+			ChunkEnd:    int(row.chunk_end),
 			Text:        take(row.text),
 			Model:       take(row.model),
 			Fingerprint: take(row.fingerprint),

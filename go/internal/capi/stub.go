@@ -54,8 +54,8 @@ func OpenStore(string, StoreOptions) (*Store, error) { return nil, ErrNotCompile
 // Put gives ErrNotCompiled.
 func (*Store) Put([]Record) ([]Outcome, error) { return nil, ErrNotCompiled }
 
-// Get gives ErrNotCompiled.
-func (*Store) Get(_, _, _ string) (Row, error) { return Row{}, ErrNotCompiled }
+// GetSource gives ErrNotCompiled.
+func (*Store) GetSource(_, _, _ string) ([]Row, error) { return nil, ErrNotCompiled }
 
 // Delete gives ErrNotCompiled.
 func (*Store) Delete(_, _ string) (int, error) { return 0, ErrNotCompiled }

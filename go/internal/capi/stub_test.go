@@ -24,12 +24,16 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, check := CheckManifest("models/all-MiniLM-L6-v2")
 	_, migrate := Migrate("old.db", MigrateOptions{})
 	_, put := store.Put(nil)
-	_, get := store.Get("a", "b", "c")
+	_, get := store.GetSource("a", "b", "c")
 	_, deleted := store.Delete("a", "b")
 	_, count := store.Count()
 	_, search := store.Search([]float32{1}, SearchOptions{})
+	_, split := model.Split("x", SplitOptions{})
+	_, _, putSources := store.PutSources(nil)
+	_, reindex := store.Reindex(context.Background(), model, ReindexOptions{})
 	for i, err := range []error{
-		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, migrate, put, get, deleted, count, search,
+		split, putSources, reindex, migrate,
+		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, get, deleted, count, search,
 	} {
 		if !errors.Is(err, ErrNotCompiled) {
 			t.Errorf("call %d: %v", i, err)

@@ -50,3 +50,13 @@ CREATE TABLE embedding_state (
     deletion    INTEGER NOT NULL
 );
 INSERT INTO embedding_state VALUES (1, 0, 0);
+
+-- While a store is moved to another model: which of the new rows was made from which row, and when. A copy has the revision
+-- that stands here until somebody else writes it.
+CREATE TABLE embedding_copies (
+    original    TEXT NOT NULL,                               -- a row's id
+    fingerprint TEXT NOT NULL,                               -- of the new model
+    key         INTEGER NOT NULL,                            -- its row
+    revision    INTEGER NOT NULL,
+    PRIMARY KEY (original, fingerprint)
+) WITHOUT ROWID;
