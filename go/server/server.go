@@ -41,7 +41,7 @@ const (
 	MaxBodyBytes = 2_000_000
 	// MaxBatchItems is how many items or ids one batch request may have; more is a 413.
 	MaxBatchItems = 1_000
-	// MaxLimit is the largest limit of a search.
+	// MaxLimit is the largest limit of a search over HTTP.
 	MaxLimit = wire.MaxLimit
 	// DefaultLimit is the limit of a search that gives none.
 	DefaultLimit = wire.DefaultLimit
