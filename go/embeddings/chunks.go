@@ -39,9 +39,6 @@ type ChunkingService interface {
 // SourceStore is a [Store] that keeps the chunks of a source together. [EmbeddingStore] is one.
 type SourceStore interface {
 	Store
-	// GetBySource gives all chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of
-	// all. ErrNotFound where there is none.
-	GetBySource(ctx context.Context, sourceType, sourceID, fingerprint string) ([]Embedding, error)
 	// PutSources stores records as Put does, as all that their sources have: other chunks of a record's source and
 	// fingerprint are deleted, with the same effect as if it were one transaction. It gives how many these were, too.
 	PutSources(ctx context.Context, records []Record) (outcomes []Outcome, deleted int, err error)
@@ -165,6 +162,7 @@ func IngestChunks(ctx context.Context, service ChunkingService, store SourceStor
 				Text:        chunk.Text,
 				Model:       model.Name,
 				Fingerprint: model.Fingerprint,
+				Metadata:    item.Metadata,
 				Vector:      vectors[chunk.Text],
 			}
 			if len(chunks) > 1 {
