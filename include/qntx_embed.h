@@ -92,6 +92,10 @@
 // vec0; where it cannot answer (filters, many equal distances), the rows.
 #define QNTX_EMBED_INDEX_VEC0 2
 
+// The one in memory, which is built first where it is not there; where it has no room, or another search builds one just
+// now, vec0 or the rows.
+#define QNTX_EMBED_INDEX_RESIDENT 3
+
 // There was no row of this source, chunk and model.
 #define QNTX_EMBED_OUTCOME_INSERTED 0
 
@@ -399,6 +403,11 @@ typedef struct qntx_embed_search_options {
   uint32_t without_vectors;
   // 0.
   uint32_t reserved;
+  // NULL, or a function that is told how many rows of how many are in memory, some times a second, where the search
+  // builds the resident index first; on the thread that makes the call. It must not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
 } qntx_embed_search_options;
 
 // Which rows to list. Set all to 0, then `size`, then what should differ.
@@ -419,12 +428,14 @@ typedef struct qntx_embed_list_options {
   uint32_t reserved;
 } qntx_embed_list_options;
 
-// How to open a store. Set all to 0, then `size`: there is nothing to choose yet.
+// How to open a store. Set all to 0, then `size`, then what should differ.
 typedef struct qntx_embed_store_options {
   // `sizeof(qntx_embed_store_options)`.
   size_t size;
-  // 0.
-  size_t reserved;
+  // Bytes of memory that the resident indexes may take together, one for each model and size of vectors that is searched
+  // often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
+  // 2 GiB; 1 keeps nothing in memory.
+  size_t max_resident_bytes;
 } qntx_embed_store_options;
 
 // A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
@@ -591,10 +602,12 @@ void qntx_embed_model_free(struct qntx_embed_model *model);
 // `count` may be NULL.
 const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
 
-// How a search has found the rows, as a JSON object: which index answered (`index`: `rows`, `vec0` or `none`), how many
-// vectors it compared (`compared`) in how many rounds (`rounds`), how many rows have words of the query (`matched`), and
-// the times in microseconds (`vector_us`, `words_us`, `rows_us`, `total_us`). Later versions may add fields. NUL-terminated,
-// never NULL, valid until the rows are freed; "" for rows that no search has found, and for NULL.
+// How a search has found the rows, as a JSON object: which index answered (`index`: `resident`, `vec0`, `rows` or `none`),
+// how many vectors it compared (`compared`: all that pass the filter), how many of these the resident index looked at more
+// closely (`refined`) and how many were read from the table (`rescored`), in how many rounds (`rounds`), how many rows have
+// words of the query (`matched`), and the times in microseconds (`vector_us`, `words_us`, `rows_us`, `total_us`). Later
+// versions may add fields. NUL-terminated, never NULL, valid until the rows are freed; "" for rows that no search has found,
+// and for NULL.
 const char *qntx_embed_rows_explain(const struct qntx_embed_rows *rows);
 
 // Frees rows and all that they point to. NULL is fine.
@@ -702,7 +715,8 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          struct qntx_embed_error **error);
 
 // What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
-// `indexed`), `bytes`, `free_bytes`, `log_bytes`. Later versions may add fields. `*json` is the caller's to free with
+// `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
+// `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
 // `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
                                          struct qntx_embed_text **json,

@@ -37,6 +37,6 @@ pub use model::{Format, Precision, manifest};
 pub use schedule::CancelToken;
 pub use store::{
     After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, ModelStats, Outcome, Query, Record,
-    Report, Row, SearchOptions, Stats, Store,
+    Report, Row, SearchOptions, Stats, Store, StoreOptions,
 };
 pub use tokenize::Truncate;

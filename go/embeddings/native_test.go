@@ -403,6 +403,35 @@ func TestAReopenedStoreHasTheSameRows(t *testing.T) {
 	}
 }
 
+func TestMemoryForSearchesDoesNotChangeWhatTheyFind(t *testing.T) {
+	records := make([]embeddings.Record, 500)
+	for i := range records {
+		records[i] = embeddings.Record{SourceType: "test", SourceID: fmt.Sprint(i), Text: "x", Fingerprint: "f",
+			Vector: []float32{float32(i%7) + 1, float32(i % 31), 3}}
+	}
+	var found [2][]embeddings.Match
+	for i, bytes := range []int{0, 1} {
+		store, err := embeddings.OpenEmbeddingStore(":memory:", embeddings.WithMaxResidentBytes(bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		if _, err := store.Put(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		// Enough searches that an index in memory is worth it.
+		for range 200 {
+			if found[i], err = store.Search(t.Context(), []float32{1, 2, 3}, embeddings.SearchOptions{Fingerprint: "f", Limit: 5}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	same := func(a, b embeddings.Match) bool { return a.Distance == b.Distance }
+	if len(found[0]) != 5 || !slices.EqualFunc(found[0], found[1], same) {
+		t.Fatalf("%+v with memory, %+v without", found[0], found[1])
+	}
+}
+
 func TestAFileThatIsNoDatabaseIsAnErrStore(t *testing.T) {
 	for _, path := range []string{
 		filepath.Join(testenv.Repository(t), "go", "go.mod"),

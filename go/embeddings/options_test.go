@@ -20,6 +20,10 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		"negative precision":    option(embeddings.WithPrecision(-1)),
 		"unknown precision":     option(embeddings.WithPrecision(embeddings.PrecisionInt8 + 1)),
 		"store without path":    func() error { _, err := embeddings.OpenEmbeddingStore(""); return err },
+		"negative memory": func() error {
+			_, err := embeddings.OpenEmbeddingStore(":memory:", embeddings.WithMaxResidentBytes(-1))
+			return err
+		},
 	} {
 		if err := make(); !errors.Is(err, embeddings.ErrInvalidArgument) {
 			t.Errorf("%s: %v", name, err)

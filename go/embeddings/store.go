@@ -105,13 +105,35 @@ type EmbeddingStore struct {
 	native *capi.Store
 }
 
+// StoreOption changes how [OpenEmbeddingStore] opens a store.
+type StoreOption func(*capi.StoreOptions) error
+
+// WithMaxResidentBytes sets how much memory the resident indexes may take together, one for each model and size of vectors
+// that is searched often: about 1,000 bytes for a row of 384 dimensions. Where more is needed, searches give the same, and take
+// longer. The default, 0, is 2 GiB; 1 keeps nothing in memory.
+func WithMaxResidentBytes(bytes int) StoreOption {
+	return func(o *capi.StoreOptions) error {
+		if bytes < 0 {
+			return invalid("WithMaxResidentBytes(%d): expected 0 (for 2 GiB) or more bytes", bytes)
+		}
+		o.MaxResidentBytes = bytes
+		return nil
+	}
+}
+
 // OpenEmbeddingStore opens a database file, makes it where it is missing, and brings it to this version's schema. A
 // file of a newer version is left as it is: ErrStoreVersion. ":memory:" is a store that is gone when it is closed.
-func OpenEmbeddingStore(path string) (*EmbeddingStore, error) {
+func OpenEmbeddingStore(path string, options ...StoreOption) (*EmbeddingStore, error) {
 	if path == "" {
 		return nil, invalid("the path of the database is empty")
 	}
-	native, err := capi.OpenStore(path)
+	var chosen capi.StoreOptions
+	for _, option := range options {
+		if err := option(&chosen); err != nil {
+			return nil, err
+		}
+	}
+	native, err := capi.OpenStore(path, chosen)
 	if err != nil {
 		return nil, public(err)
 	}

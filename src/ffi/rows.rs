@@ -115,10 +115,12 @@ pub unsafe extern "C" fn qntx_embed_rows_get(
     if pointers.is_empty() { std::ptr::null() } else { pointers.as_ptr() }
 }
 
-/// How a search has found the rows, as a JSON object: which index answered (`index`: `rows`, `vec0` or `none`), how many
-/// vectors it compared (`compared`) in how many rounds (`rounds`), how many rows have words of the query (`matched`), and
-/// the times in microseconds (`vector_us`, `words_us`, `rows_us`, `total_us`). Later versions may add fields. NUL-terminated,
-/// never NULL, valid until the rows are freed; "" for rows that no search has found, and for NULL.
+/// How a search has found the rows, as a JSON object: which index answered (`index`: `resident`, `vec0`, `rows` or `none`),
+/// how many vectors it compared (`compared`: all that pass the filter), how many of these the resident index looked at more
+/// closely (`refined`) and how many were read from the table (`rescored`), in how many rounds (`rounds`), how many rows have
+/// words of the query (`matched`), and the times in microseconds (`vector_us`, `words_us`, `rows_us`, `total_us`). Later
+/// versions may add fields. NUL-terminated, never NULL, valid until the rows are freed; "" for rows that no search has found,
+/// and for NULL.
 ///
 /// # Safety
 /// `rows` is NULL or not yet freed.

@@ -1,5 +1,7 @@
 //! Finding rows: search, and pages of a list.
 
+use std::ffi::c_void;
+
 use super::store::{filter, qntx_embed_store};
 use super::types::read_options;
 use super::{
@@ -14,6 +16,9 @@ pub const QNTX_EMBED_INDEX_AUTO: u32 = 0;
 pub const QNTX_EMBED_INDEX_ROWS: u32 = 1;
 /// vec0; where it cannot answer (filters, many equal distances), the rows.
 pub const QNTX_EMBED_INDEX_VEC0: u32 = 2;
+/// The one in memory, which is built first where it is not there; where it has no room, or another search builds one just
+/// now, vec0 or the rows.
+pub const QNTX_EMBED_INDEX_RESIDENT: u32 = 3;
 
 /// What to search for. Set all to 0, then `size`, then what should differ.
 #[repr(C)]
@@ -61,6 +66,11 @@ pub struct qntx_embed_search_options {
     pub without_vectors: u32,
     /// 0.
     pub reserved: u32,
+    /// NULL, or a function that is told how many rows of how many are in memory, some times a second, where the search
+    /// builds the resident index first; on the thread that makes the call. It must not leave by an exception or longjmp.
+    pub progress: Option<unsafe extern "C" fn(context: *mut c_void, done: usize, total: usize)>,
+    /// Given to `progress`.
+    pub progress_context: *mut c_void,
 }
 
 /// Which rows to list. Set all to 0, then `size`, then what should differ.
@@ -143,6 +153,12 @@ pub unsafe extern "C" fn qntx_embed_store_search(
             ([], "", like) => Query::Like(like),
             _ => fail!(InvalidArgument, "options.like is set, so there must be no query vector and no options.words"),
         };
+        let progress = |done: usize, total: usize| {
+            if let Some(progress) = options.progress {
+                // SAFETY: the caller's own function and context, called on the caller's thread.
+                unsafe { progress(options.progress_context, done, total) };
+            }
+        };
         let found = SearchOptions {
             fingerprint,
             limit: if options.limit == 0 { 10 } else { options.limit },
@@ -167,9 +183,11 @@ pub unsafe extern "C" fn qntx_embed_store_search(
                 QNTX_EMBED_INDEX_AUTO => Index::Auto,
                 QNTX_EMBED_INDEX_ROWS => Index::Rows,
                 QNTX_EMBED_INDEX_VEC0 => Index::Vec0,
+                QNTX_EMBED_INDEX_RESIDENT => Index::Resident,
                 other => fail!(InvalidArgument, "options.index is {other}, none of QNTX_EMBED_INDEX_..."),
             },
             without_vectors: flag(options.without_vectors, "options.without_vectors")?,
+            progress: options.progress.is_some().then_some(&progress as &dyn Fn(usize, usize)),
         };
         *out = qntx_embed_rows::found(store.store.search(&query, &found)?);
         Ok(())

@@ -8,20 +8,22 @@ use super::{
     qntx_embed_text,
 };
 use crate::error::{Code, Error, Result, fail};
-use crate::store::{Filter, Outcome, Record, Store};
+use crate::store::{Filter, Outcome, Record, Store, StoreOptions};
 
 /// An open database. Any number of threads at once through `const` pointers; freed once when no call uses it any more.
 pub struct qntx_embed_store {
     pub(super) store: Store,
 }
 
-/// How to open a store. Set all to 0, then `size`: there is nothing to choose yet.
+/// How to open a store. Set all to 0, then `size`, then what should differ.
 #[repr(C)]
 pub struct qntx_embed_store_options {
     /// `sizeof(qntx_embed_store_options)`.
     pub size: usize,
-    /// 0.
-    pub reserved: usize,
+    /// Bytes of memory that the resident indexes may take together, one for each model and size of vectors that is searched
+    /// often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
+    /// 2 GiB; 1 keeps nothing in memory.
+    pub max_resident_bytes: usize,
 }
 
 /// A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
@@ -133,10 +135,8 @@ pub unsafe extern "C" fn qntx_embed_store_open(
         let (out, path) = unsafe { (out_pointer(store, "store")?, path.text("path")?) };
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options: qntx_embed_store_options = unsafe { read_options(options, "options") }?;
-        if options.reserved != 0 {
-            fail!(InvalidArgument, "options.reserved is {}; set it to 0", options.reserved);
-        }
-        *out = Box::into_raw(Box::new(qntx_embed_store { store: Store::open(Path::new(path))? }));
+        let options = StoreOptions { max_resident_bytes: options.max_resident_bytes };
+        *out = Box::into_raw(Box::new(qntx_embed_store { store: Store::open_with(Path::new(path), &options)? }));
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -391,7 +391,8 @@ pub unsafe extern "C" fn qntx_embed_store_count(
 }
 
 /// What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
-/// `indexed`), `bytes`, `free_bytes`, `log_bytes`. Later versions may add fields. `*json` is the caller's to free with
+/// `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
+/// `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
 /// `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 ///
 /// # Safety

@@ -47,12 +47,13 @@ impl<T> Block<T> {
         (&self.high[at * self.width..][..self.width], &self.low[at * self.width..][..self.width])
     }
 
-    pub fn set(&mut self, at: usize, row: &Row, key: i64, payload: T) {
+    /// Puts a row in the place of another; gives that one's payload.
+    pub fn set(&mut self, at: usize, row: &Row, key: i64, payload: T) -> T {
         self.high[at * self.width..][..self.width].copy_from_slice(&row.high);
         self.low[at * self.width..][..self.width].copy_from_slice(&row.low);
         self.forms[at] = row.form;
         self.keys[at] = key;
-        self.payloads[at] = payload;
+        std::mem::replace(&mut self.payloads[at], payload)
     }
 
     /// Takes the last row out.

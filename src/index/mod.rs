@@ -35,8 +35,13 @@ pub struct Index<T> {
 pub struct Request<'a, T> {
     /// How many rows, at least 1.
     pub k: usize,
+    /// Rows less similar than the `k`-th by no more than this are there too: for a caller whose own order is a little
+    /// different. 0 or more.
+    pub slack: f32,
     /// The least cosine; -1 lets all pass.
     pub threshold: f32,
+    /// Rows that are surely more similar than this may be left out; infinity lets all pass.
+    pub ceiling: f32,
     /// Which rows take part. All others are as if they were not there. It is called from several threads, once a row.
     pub keep: Option<&'a (dyn Fn(&T) -> bool + Sync)>,
     /// How many threads may work on it, the caller's among them; 0 is taken as 1.
@@ -47,7 +52,7 @@ pub struct Request<'a, T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Keys with their similarity as [`blob::similarity`] gives it, best first, equal ones by key. All rows as similar as
-    /// the `k`-th are there, so there may be more than `k`.
+    /// the `k`-th are there, and those that the slack lets in, so there may be more than `k`.
     pub hits: Vec<(i64, f32)>,
     /// Rows that the search looked at: all.
     pub scanned: usize,
@@ -65,15 +70,15 @@ impl<T> Index<T> {
         Self { dimensions, blocks: Vec::new(), places: HashMap::new() }
     }
 
-    /// Stores a vector, in place of that of the same key. It is taken at unit length, whatever its own is.
+    /// Stores a vector, in place of that of the same key, whose payload it gives back. It is taken at unit length,
+    /// whatever its own is.
     ///
     /// Another number of dimensions is an error, and so is a component that is not a finite number.
-    pub fn put(&mut self, key: i64, vector: &[f32], payload: T) -> Result<()> {
+    pub fn put(&mut self, key: i64, vector: &[f32], payload: T) -> Result<Option<T>> {
         self.check(vector, "the vector")?;
         let row = Row::new(vector);
         if let Some(&place) = self.places.get(&key) {
-            self.blocks[place / ROWS].set(place % ROWS, &row, key, payload);
-            return Ok(());
+            return Ok(Some(self.blocks[place / ROWS].set(place % ROWS, &row, key, payload)));
         }
         self.places.insert(key, self.len());
         if self.blocks.last().is_none_or(|block| block.len() == ROWS) {
@@ -82,21 +87,26 @@ impl<T> Index<T> {
         if let Some(block) = self.blocks.last_mut() {
             block.push(&row, key, payload);
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Forgets a key; the last row moves to its place. False if there is no such key.
-    pub fn remove(&mut self, key: i64) -> bool {
-        let Some(place) = self.places.remove(&key) else { return false };
-        let Some((row, last, payload)) = self.blocks.last_mut().and_then(Block::pop) else { return false };
+    /// Forgets a key, and gives its payload; the last row moves to its place.
+    pub fn remove(&mut self, key: i64) -> Option<T> {
+        let place = self.places.remove(&key)?;
+        let (row, last, mut payload) = self.blocks.last_mut().and_then(Block::pop)?;
         if last != key {
-            self.blocks[place / ROWS].set(place % ROWS, &row, last, payload);
+            payload = self.blocks[place / ROWS].set(place % ROWS, &row, last, payload);
             self.places.insert(last, place);
         }
         if self.blocks.last().is_some_and(|block| block.len() == 0) {
             self.blocks.pop();
         }
-        true
+        Some(payload)
+    }
+
+    /// The keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = i64> {
+        self.places.keys().copied()
     }
 
     /// The number of rows.
@@ -142,15 +152,15 @@ impl<T: Sync> Index<T> {
     ///
     /// `exact` writes the vector of a key: the one that was put, or the one of which that was the unit vector in f32. It
     /// is called on the caller's thread, for hardly more rows than are found; its error ends the search.
-    /// A query of other dimensions or with a component that is not finite is an error, and so are `k` 0 and a threshold
-    /// that is not a number.
+    /// A query of other dimensions or with a component that is not finite is an error, and so are `k` 0 and a threshold,
+    /// slack or ceiling that is not a number.
     pub fn search(
         &self,
         query: &[f32],
         request: &Request<'_, T>,
         exact: &mut dyn FnMut(i64, &mut [f32]) -> Result<()>,
     ) -> Result<Found> {
-        let &Request { k, threshold, keep, threads } = request;
+        let &Request { k, slack, threshold, ceiling, keep, threads } = request;
         self.check(query, "the query")?;
         if k == 0 {
             fail!(InvalidArgument, "k is 0: a search must ask for at least 1 row");
@@ -158,9 +168,13 @@ impl<T: Sync> Index<T> {
         if threshold.is_nan() {
             fail!(InvalidArgument, "threshold is not a number; it is a cosine from -1 to 1");
         }
+        if slack.is_nan() || slack < 0.0 || ceiling.is_nan() {
+            fail!(InvalidArgument, "slack {slack} or ceiling {ceiling} is out of range: 0 or more, and any cosine");
+        }
         let form = Query::new(query);
         let (floor, next) = (Floor::new(threshold), AtomicUsize::new(0));
-        let scan = Scan { blocks: &self.blocks, query: &form, keep, k, floor, next };
+        let (slack, ceiling) = (f64::from(slack), f64::from(ceiling));
+        let scan = Scan { blocks: &self.blocks, query: &form, keep, k, slack, ceiling, floor, next };
         let (candidates, counts) = scan.run(threads);
 
         let mut vector = vec![0.0; self.dimensions];
@@ -175,7 +189,8 @@ impl<T: Sync> Index<T> {
         }
         hits.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         if let Some(&(_, kth)) = hits.get(k - 1) {
-            hits.truncate(hits.partition_point(|hit| hit.1 >= kth));
+            let least = f64::from(kth) - slack;
+            hits.truncate(hits.partition_point(|hit| f64::from(hit.1) >= least));
         }
         Ok(Found { hits, scanned: self.len(), kept: counts.kept, refined: counts.refined, rescored: candidates.len() })
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::quantise::Range;
 
-/// A similarity that all threads of a search raise. It is never above that of the k-th nearest row.
+/// A similarity that all threads of a search raise. It is never above that of the k-th nearest row less the slack.
 pub struct Floor(AtomicU64);
 
 impl Floor {
@@ -40,14 +40,16 @@ pub struct Candidate {
 /// The candidates of a thread.
 pub struct Nearest {
     k: usize,
+    /// How far behind the `k`-th one may be.
+    slack: f64,
     candidates: Vec<Candidate>,
     /// At this many those are let go that the others have left behind.
     full: usize,
 }
 
 impl Nearest {
-    pub fn new(k: usize) -> Self {
-        Self { k, candidates: Vec::new(), full: k.saturating_mul(2).saturating_add(16) }
+    pub fn new(k: usize, slack: f64) -> Self {
+        Self { k, slack, candidates: Vec::new(), full: k.saturating_mul(2).saturating_add(16) }
     }
 
     /// Takes a candidate; raises the floor now and then.
@@ -61,8 +63,8 @@ impl Nearest {
     }
 
     /// Those of all threads that can still be among the nearest.
-    pub fn join(threads: Vec<Self>, k: usize, floor: &Floor) -> Vec<Candidate> {
-        let mut all = Self::new(k);
+    pub fn join(threads: Vec<Self>, k: usize, slack: f64, floor: &Floor) -> Vec<Candidate> {
+        let mut all = Self::new(k, slack);
         all.candidates = threads.into_iter().flat_map(|thread| thread.candidates).collect();
         all.prune(floor);
         all.candidates
@@ -72,7 +74,7 @@ impl Nearest {
         if self.candidates.len() >= self.k {
             let by_lower = |a: &Candidate, b: &Candidate| b.range.lower.total_cmp(&a.range.lower);
             let (_, kth, _) = self.candidates.select_nth_unstable_by(self.k - 1, by_lower);
-            floor.raise(kth.range.lower);
+            floor.raise(kth.range.lower - self.slack);
         }
         let floor = floor.get();
         self.candidates.retain(|candidate| candidate.range.upper >= floor);

@@ -19,6 +19,8 @@ pub struct Scan<'a, T> {
     pub query: &'a Query,
     pub keep: Option<&'a (dyn Fn(&T) -> bool + Sync)>,
     pub k: usize,
+    pub slack: f64,
+    pub ceiling: f64,
     pub floor: Floor,
     /// The block that the next thread without work takes.
     pub next: AtomicUsize,
@@ -52,12 +54,12 @@ impl<T: Sync> Scan<'_, T> {
             kept: sum.kept + counts.kept,
             refined: sum.refined + counts.refined,
         };
-        (Nearest::join(nearest, self.k, &self.floor), counts.iter().fold(Counts::default(), sum))
+        (Nearest::join(nearest, self.k, self.slack, &self.floor), counts.iter().fold(Counts::default(), sum))
     }
 
     /// Takes blocks until none is left.
     fn work(&self) -> (Nearest, Counts) {
-        let (mut nearest, mut counts) = (Nearest::new(self.k), Counts::default());
+        let (mut nearest, mut counts) = (Nearest::new(self.k, self.slack), Counts::default());
         while let Some(block) = self.blocks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             self.block(block, &mut nearest, &mut counts);
         }
@@ -95,7 +97,7 @@ impl<T: Sync> Scan<'_, T> {
                 let (high, low) = block.planes(row);
                 let values = &self.query.values;
                 let range = self.query.range(block.forms[row], dot(high, values), dot(low, values));
-                if range.upper >= self.floor.get() {
+                if range.upper >= self.floor.get() && range.lower <= self.ceiling {
                     nearest.offer(Candidate { key: block.keys[row], range }, &self.floor);
                 }
             }

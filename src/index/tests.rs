@@ -54,8 +54,12 @@ fn brute_force(truth: &Truth, query: &[f32], request: &Request<'_, u32>) -> Vec<
         .filter(|hit| hit.1 >= request.threshold)
         .collect();
     all.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
-    let least = all.get(request.k - 1).map_or(f32::NEG_INFINITY, |hit| hit.1);
-    all.into_iter().take_while(|hit| hit.1 >= least).collect()
+    let least = all.get(request.k - 1).map_or(f64::NEG_INFINITY, |hit| f64::from(hit.1) - f64::from(request.slack));
+    all.into_iter().take_while(|hit| f64::from(hit.1) >= least).collect()
+}
+
+fn request<T>(k: usize, keep: Option<&(dyn Fn(&T) -> bool + Sync)>, threads: usize) -> Request<'_, T> {
+    Request { k, slack: 0.0, threshold: -1.0, ceiling: f32::INFINITY, keep, threads }
 }
 
 fn search(index: &Index<u32>, truth: &Truth, query: &[f32], request: &Request<'_, u32>) -> Found {
@@ -77,7 +81,7 @@ fn every_search_answers_what_brute_force_answers() {
         for _ in 0..numbers.below(3 * keys) {
             let key = numbers.below(keys) as i64 - 100;
             if numbers.below(4) == 0 {
-                assert_eq!(index.remove(key), truth.remove(&key).is_some());
+                assert_eq!(index.remove(key), truth.remove(&key).map(|row| row.1));
             } else {
                 let mut vector = pool[numbers.below(pool.len())].clone();
                 // Equal rows, rows at another length, and rows that differ in the last bit of one component.
@@ -91,8 +95,8 @@ fn every_search_answers_what_brute_force_answers() {
                 }
                 let payload = numbers.below(100) as u32;
                 // As the store does it: the unit vector goes into the index, the vector itself is what `exact` gives.
-                index.put(key, &blob::unit(&vector), payload).unwrap();
-                truth.insert(key, (vector, payload));
+                let before = index.put(key, &blob::unit(&vector), payload).unwrap();
+                assert_eq!(before, truth.insert(key, (vector, payload)).map(|row| row.1));
             }
             assert_eq!(index.len(), truth.len());
         }
@@ -105,7 +109,9 @@ fn every_search_answers_what_brute_force_answers() {
             let keep = move |payload: &u32| *payload < share;
             let request = Request {
                 k: [1, 2, 10, 100, 10_000][numbers.below(5)],
+                slack: [0.0, 0.0, 1e-6, 0.1][numbers.below(4)],
                 threshold: [-1.0, -1.0, 0.0, 0.3, 0.9, 1.0][numbers.below(6)],
+                ceiling: f32::INFINITY,
                 keep: if numbers.below(2) == 0 { Some(&keep) } else { None },
                 threads: 1,
             };
@@ -114,6 +120,13 @@ fn every_search_answers_what_brute_force_answers() {
             let kept = truth.values().filter(|row| request.keep.is_none_or(|keep| keep(&row.1))).count();
             assert_eq!((found.scanned, found.kept), (truth.len(), kept));
             assert!(found.rescored <= found.refined && found.refined <= found.kept);
+            // What comes after a page: of the rows above the ceiling only such as the bounds cannot tell from it.
+            let ceiling = numbers.next() as f32;
+            let below = search(&index, &truth, &query, &Request { k: 10_000, ceiling, ..request });
+            let mut all = brute_force(&truth, &query, &Request { k: 10_000, ..request });
+            assert!(below.hits.iter().all(|hit| hit.1 <= ceiling + 0.01));
+            all.retain(|hit| hit.1 <= ceiling || below.hits.contains(hit));
+            assert_eq!(below.hits, all);
         }
     }
 }
@@ -131,7 +144,7 @@ fn rows_that_differ_by_less_than_the_compact_form_can_say_keep_their_order() {
         index.put(key, &blob::unit(&vector), 0).unwrap();
         truth.insert(key, (blob::unit(&vector), 0));
     }
-    let request = Request { k: 10, threshold: -1.0, keep: None, threads: 2 };
+    let request = request(10, None, 2);
     let found = search(&index, &truth, &blob::unit(&base), &request);
     assert_eq!(found.hits, brute_force(&truth, &blob::unit(&base), &request));
 }
@@ -149,9 +162,9 @@ fn threads_share_blocks_and_answer_as_one_does() {
     let half = |payload: &u32| *payload < 50;
     for (k, keep) in [(1, None), (10, None), (10, Some(&half as &(dyn Fn(&u32) -> bool + Sync))), (3000, None)] {
         let query: Vec<f32> = (0..1000).map(|_| (numbers.next() - 0.5) as f32).collect();
-        let wanted = brute_force(&truth, &query, &Request { k, threshold: -1.0, keep, threads: 1 });
+        let wanted = brute_force(&truth, &query, &request(k, keep, 1));
         for threads in [0, 1, 2, 3, 64] {
-            let found = search(&index, &truth, &query, &Request { k, threshold: -1.0, keep, threads });
+            let found = search(&index, &truth, &query, &request(k, keep, threads));
             assert_eq!(found.hits, wanted, "k {k}, {threads} threads");
             assert!(found.rescored < k + k / 10 + 10, "k {k}: {} rows were asked for", found.rescored);
         }
@@ -159,11 +172,11 @@ fn threads_share_blocks_and_answer_as_one_does() {
     // Half of the rows go, and their memory with them.
     let before = index.bytes();
     for key in (0..rows as i64).step_by(2) {
-        assert!(index.remove(key));
+        assert!(index.remove(key).is_some());
         truth.remove(&key);
     }
     assert!(index.bytes() < before * 2 / 3, "{} {before}", index.bytes());
-    let request = Request { k: 10, threshold: -1.0, keep: None, threads: 2 };
+    let request = request(10, None, 2);
     let query = awkward(&mut numbers, 1000);
     assert_eq!(search(&index, &truth, &query, &request).hits, brute_force(&truth, &query, &request));
 }
@@ -184,11 +197,11 @@ fn what_a_row_costs_is_what_is_said_before() {
 #[test]
 fn an_empty_index_finds_nothing_and_forgets_nothing() {
     let mut index: Index<u32> = Index::new(5);
-    let request = Request { k: 1, threshold: -1.0, keep: None, threads: 8 };
-    assert!(index.is_empty() && !index.remove(1));
+    let request = request(1, None, 8);
+    assert!(index.is_empty() && index.remove(1).is_none());
     assert!(search(&index, &Truth::new(), &[1.0; 5], &request).hits.is_empty());
     index.put(1, &[1.0; 5], 0).unwrap();
-    assert!(index.remove(1) && index.is_empty());
+    assert!(index.remove(1).is_some() && index.is_empty());
     assert_eq!(index.len(), 0);
 }
 
@@ -205,7 +218,7 @@ fn what_cannot_be_compared_is_refused_by_name() {
     refused(index.put(1, &[1.0, f32::NAN], ()), Code::InvalidArgument, "component 1 of the vector");
     index.put(1, &[1.0, 0.0], ()).unwrap();
     let search = |query: &[f32], k, threshold| {
-        let request = Request { k, threshold, keep: None, threads: 1 };
+        let request = Request { threshold, ..request(k, None, 1) };
         index.search(query, &request, &mut |_, _| fail!(Store, "the row is gone"))
     };
     refused(search(&[1.0; 3], 1, 0.0), Code::Dimensions, "the query has 3 dimensions");

@@ -1,12 +1,10 @@
 //! What callers attach to a row: a flat JSON object.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Result, fail};
 
@@ -23,13 +21,12 @@ pub enum Scalar {
     Bool(bool),
     Integer(i64),
     Real(f64),
-    Text(String),
+    Text(Box<str>),
 }
 
-/// A flat JSON object, in the order of its keys.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(transparent)]
-pub struct Metadata(BTreeMap<String, Scalar>);
+/// A flat JSON object, in the order of its keys. Rows in memory have one each, so it is as small as it can be.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata(Box<[(Box<str>, Scalar)]>);
 
 impl Metadata {
     /// Reads JSON; the empty text is the empty object.
@@ -58,7 +55,21 @@ impl Metadata {
     }
 
     pub fn get(&self, key: &str) -> Option<&Scalar> {
-        self.0.get(key)
+        let place = self.0.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// The lengths of what it has allocated.
+    pub fn allocations(&self) -> impl Iterator<Item = usize> {
+        let text = |value: &Scalar| if let Scalar::Text(text) = value { text.len() } else { 0 };
+        let texts = self.0.iter().flat_map(move |(key, value)| [key.len(), text(value)]);
+        texts.chain([size_of_val(&*self.0)]).filter(|length| *length > 0)
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -108,19 +119,18 @@ impl<'de> Deserialize<'de> for Metadata {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Metadata, A::Error> {
-                let mut values = BTreeMap::new();
-                while let Some(key) = map.next_key::<String>()? {
+                let mut values: Vec<(Box<str>, Scalar)> = Vec::new();
+                while let Some(key) = map.next_key::<Box<str>>()? {
                     if key.is_empty() || key.len() > MAX_KEY {
                         return Err(A::Error::custom(format!("a key has {} bytes, not 1 to {MAX_KEY}", key.len())));
                     }
-                    match values.entry(key) {
-                        Entry::Occupied(twice) => {
-                            return Err(A::Error::custom(format!("key '{}' is there twice", twice.key())));
-                        }
-                        Entry::Vacant(place) => place.insert(map.next_value()?),
-                    };
+                    values.push((key, map.next_value()?));
                 }
-                Ok(Metadata(values))
+                values.sort_by(|a, b| a.0.cmp(&b.0));
+                if let Some(twice) = values.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                    return Err(A::Error::custom(format!("key '{}' is there twice", twice[0].0)));
+                }
+                Ok(Metadata(values.into()))
             }
         }
         deserializer.deserialize_map(Object)
@@ -162,7 +172,7 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_str<E>(self, value: &str) -> std::result::Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_owned()))
+                Ok(Scalar::Text(value.into()))
             }
         }
         deserializer.deserialize_any(Value)

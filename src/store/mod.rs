@@ -9,6 +9,7 @@ mod metadata;
 mod migrations;
 mod pool;
 mod read;
+mod resident;
 mod rows;
 mod search;
 mod vectors;
@@ -28,15 +29,26 @@ pub use search::{After, Diversity, Explain, Found, Fusion, Hit, Index, Query, Se
 
 use self::file::File;
 use self::pool::{Pool, Reader};
+use self::resident::Resident;
 use self::write::{Failure, Write};
 use crate::error::{Error, Result, fail};
 
 /// Ids that one call of [`Store::delete_ids`] takes, and records that one of [`Store::put`] or [`Store::has`] does.
 const MAX_BATCH: usize = 1_000_000;
 
+/// How to open a store. `StoreOptions::default()` is what suits most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreOptions {
+    /// Bytes of memory that the resident indexes may take together, one for each model and size of vectors that is searched
+    /// often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
+    /// 2 GiB; 1 keeps nothing in memory.
+    pub max_resident_bytes: usize,
+}
+
 /// An open database. May be used from any number of threads at once: readers do not wait, writers wait for each other.
 pub struct Store {
     pool: Pool,
+    resident: Resident,
     name: String,
     /// `None` for a store in memory. After the pool, so that it is dropped when the connections are closed.
     file: Option<File>,
@@ -47,6 +59,11 @@ impl Store {
     /// gone when it is closed. Refused: a file of a newer version (it stays as it is), one that something else in this
     /// process has open, one on a network file system.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &StoreOptions::default())
+    }
+
+    /// [`Store::open`] with options.
+    pub fn open_with(path: &Path, options: &StoreOptions) -> Result<Self> {
         let name = format!("database '{}'", path.display());
         if path.as_os_str().is_empty() {
             fail!(InvalidArgument, "the path of the database is empty; ':memory:' is a store without a file");
@@ -63,7 +80,8 @@ impl Store {
         migrations::refuse_newer(&connection, &name)?;
         connection::configure_writer(&connection, &name)?;
         migrations::apply(&mut connection, &name)?;
-        Ok(Self { pool: Pool::new(connection, (!in_memory).then_some(path), &name), name, file })
+        let pool = Pool::new(connection, (!in_memory).then_some(path), &name);
+        Ok(Self { pool, resident: Resident::new(options.max_resident_bytes), name, file })
     }
 
     /// Stores records, all or none, in one transaction that is on disk when the call returns; says of each what was done.
@@ -143,15 +161,26 @@ impl Store {
         search::check(query, options)?;
         let reader = self.reader()?;
         // One transaction: all steps see the same rows.
-        let transaction = reader.unchecked_transaction().map_err(|e| self.failed("searched", &e))?;
-        let explain = Explain::default();
-        search::Search { connection: &transaction, name: &self.name, options, explain }.run(query)
+        let begun = if search::looks_in_memory(query, options) {
+            self.resident.view(&reader).map(|(transaction, view)| (transaction, Some(view)))
+        } else {
+            reader.unchecked_transaction().map(|transaction| (transaction, None)).map_err(Failure::Sqlite)
+        };
+        let (transaction, view) = begun.map_err(|failure| search::not_read(&self.name, failure))?;
+        let (name, resident, explain) = (self.name.as_str(), &self.resident, Explain::default());
+        search::Search { connection: &transaction, name, options, resident, view, explain }.run(query)
     }
 
     /// What the store has.
     pub fn stats(&self) -> Result<Stats> {
         let mut stats = self.read("read", |connection| read::stats(connection))?;
         stats.log_bytes = self.file.as_ref().map_or(0, File::log_bytes);
+        stats.max_resident_bytes = self.resident.max_bytes() as u64;
+        for model in &mut stats.models {
+            if let Some(size) = self.resident.size(&model.fingerprint, model.dimensions) {
+                (model.resident_rows, model.resident_bytes) = (size.rows, size.bytes);
+            }
+        }
         Ok(stats)
     }
 
@@ -231,7 +260,8 @@ impl Store {
         let write = || {
             let mut write = Write::begin(&mut connection)?;
             let value = work(&mut write)?;
-            write.commit()?;
+            // While the writer is ours, so in the order of the transactions.
+            self.resident.written(write.commit()?);
             Ok(value)
         };
         write().map_err(|failure| match failure {

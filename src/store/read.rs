@@ -43,6 +43,8 @@ pub struct Stats {
     pub free_bytes: u64,
     /// Bytes of the log that are not in the file yet.
     pub log_bytes: u64,
+    /// Bytes of memory that the resident indexes may take together.
+    pub max_resident_bytes: u64,
 }
 
 /// What a store has of one model and size of vectors.
@@ -58,6 +60,10 @@ pub struct ModelStats {
     pub rows: u64,
     /// Whether the vec0 table is there.
     pub indexed: bool,
+    /// Rows in the resident index, as of the last search that looked there; 0 where it is not there.
+    pub resident_rows: u64,
+    /// Bytes of memory that it takes, about.
+    pub resident_bytes: u64,
 }
 
 /// The row of an id.
@@ -147,6 +153,8 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
             fingerprint: space.fingerprint,
             dimensions: space.dimensions,
             rows,
+            resident_rows: 0,
+            resident_bytes: 0,
         });
     }
     Ok(Stats {
@@ -155,5 +163,6 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
         bytes: pragma("page_count")? * page_size,
         free_bytes: pragma("freelist_count")? * page_size,
         log_bytes: 0,
+        max_resident_bytes: 0,
     })
 }

@@ -18,8 +18,19 @@ pub struct Write<'c> {
     now: String,
     /// The spaces that were used, mostly one, and the rows that are still to be written to their indexes.
     spaces: Vec<(Space, Batch)>,
-    /// Whether rows are gone.
-    deleted: bool,
+    /// The keys of rows that are gone from a space.
+    deleted: Vec<i64>,
+}
+
+/// What a transaction has done, for what is kept in memory.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The transaction's number; 0 where it has changed nothing.
+    pub revision: i64,
+    /// The number of the last transaction before it that deleted rows.
+    pub deletion_before: i64,
+    /// The keys of rows that are gone, or have moved to vectors of another size.
+    pub deleted: Vec<i64>,
 }
 
 /// Why a write failed: SQLite's reason, or one of the store's own.
@@ -51,18 +62,22 @@ impl<'c> Write<'c> {
         let now = transaction
             .prepare_cached("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")?
             .query_row([], |row| row.get(0))?;
-        Ok(Self { transaction, revision: None, now, spaces: Vec::new(), deleted: false })
+        Ok(Self { transaction, revision: None, now, spaces: Vec::new(), deleted: Vec::new() })
     }
 
     /// Ends the transaction.
-    pub fn commit(mut self) -> rusqlite::Result<()> {
+    pub fn commit(mut self) -> rusqlite::Result<Written> {
         for (space, batch) in &mut self.spaces {
             vectors::insert(&self.transaction, space, batch)?;
         }
-        if self.deleted {
+        let mut written = Written { revision: self.revision.unwrap_or(0), deletion_before: 0, deleted: self.deleted };
+        if !written.deleted.is_empty() {
+            let sql = "SELECT deletion FROM embedding_state";
+            written.deletion_before = self.transaction.query_row(sql, [], |row| row.get(0))?;
             self.transaction.execute("UPDATE embedding_state SET deletion = revision", [])?;
         }
-        self.transaction.commit()
+        self.transaction.commit()?;
+        Ok(written)
     }
 
     fn revision(&mut self) -> rusqlite::Result<i64> {
@@ -243,6 +258,9 @@ impl<'c> Write<'c> {
             let to = self.space(record.fingerprint, record.vector.len())?;
             let sql = "UPDATE embeddings SET embedding = ?2, dimensions = ?3 WHERE key = ?1";
             self.remove_vector(from, old.key)?;
+            if from != to {
+                self.deleted.push(old.key);
+            }
             self.transaction.prepare_cached(sql)?.execute(params![old.key, bytes, record.vector.len()])?;
             self.add_vector(to, old.key, record.vector)?;
         }
@@ -256,7 +274,7 @@ impl<'c> Write<'c> {
         keywords::delete(&self.transaction, key)?;
         self.remove_vector(space, key)?;
         self.transaction.prepare_cached("DELETE FROM embeddings WHERE key = ?1")?.execute([key])?;
-        self.deleted = true;
+        self.deleted.push(key);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ FIELD(qntx_embed_text_info, truncated, 8);
 
 LAYOUT(qntx_embed_store_options, 16);
 FIELD(qntx_embed_store_options, size, 0);
-FIELD(qntx_embed_store_options, reserved, 8);
+FIELD(qntx_embed_store_options, max_resident_bytes, 8);
 
 LAYOUT(qntx_embed_record, 160);
 FIELD(qntx_embed_record, size, 0);
@@ -124,7 +124,7 @@ FIELD(qntx_embed_record, chunk_end, 144);
 FIELD(qntx_embed_record, chunk, 152);
 FIELD(qntx_embed_record, reserved, 156);
 
-LAYOUT(qntx_embed_search_options, 152);
+LAYOUT(qntx_embed_search_options, 168);
 FIELD(qntx_embed_search_options, size, 0);
 FIELD(qntx_embed_search_options, fingerprint, 8);
 FIELD(qntx_embed_search_options, filter, 24);
@@ -144,6 +144,8 @@ FIELD(qntx_embed_search_options, index, 136);
 FIELD(qntx_embed_search_options, group_by_source, 140);
 FIELD(qntx_embed_search_options, without_vectors, 144);
 FIELD(qntx_embed_search_options, reserved, 148);
+FIELD(qntx_embed_search_options, progress, 152);
+FIELD(qntx_embed_search_options, progress_context, 160);
 
 LAYOUT(qntx_embed_list_options, 72);
 FIELD(qntx_embed_list_options, size, 0);

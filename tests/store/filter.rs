@@ -1,6 +1,6 @@
 //! Filters: what they mean, and that SQL and memory agree on it.
 
-use qntx_embed::{Code, Filter, ListOptions, Record, Store};
+use qntx_embed::{Code, Filter, Index, ListOptions, Query, Record, SearchOptions, Store};
 
 use super::{Random, memory, refused};
 
@@ -108,6 +108,11 @@ fn sql_and_memory_agree_on_every_filter() {
         let in_memory: Vec<String> =
             all.iter().filter(|row| filter.passes(row).unwrap()).map(|row| row.id.clone()).collect();
         assert_eq!(by_sql, in_memory, "{json}");
+        // All rows are equally near, so in the order of their ids here too.
+        let asked = SearchOptions { filter: Some(&filter), index: Index::Resident, ..super::options(1000, -1.0) };
+        let resident = store.search(&Query::Vector(&[1.0, 0.5]), &asked).unwrap();
+        assert_eq!(resident.hits.into_iter().map(|hit| hit.row.id).collect::<Vec<_>>(), by_sql, "{json}");
+        assert_eq!(resident.explain.index, "resident");
         assert_eq!(store.count("f", Some(&filter)).unwrap(), by_sql.len() as u64, "{json}");
         if by_sql.is_empty() { none += 1 } else { some += 1 }
     }

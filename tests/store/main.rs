@@ -4,6 +4,7 @@
 mod faults;
 mod filter;
 mod kill;
+mod resident;
 mod search;
 mod speed;
 

@@ -36,7 +36,7 @@ fn world(random: &mut Random, count: usize, dimensions: usize, directions: usize
 }
 
 /// The distance as the store computes it, by another way: f32 vectors of unit length, the rest in f64.
-fn distance(a: &[f32], b: &[f32]) -> f32 {
+pub fn distance(a: &[f32], b: &[f32]) -> f32 {
     let unit = |v: &[f32]| {
         let norm = v.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         v.iter().map(|&x| f64::from((f64::from(x) / norm) as f32)).collect::<Vec<f64>>()
@@ -60,7 +60,7 @@ fn found(found: &Found) -> Vec<(f32, &str)> {
     found.hits.iter().map(|h| (h.distance, h.row.id.as_str())).collect()
 }
 
-const INDEXES: [Index; 3] = [Index::Auto, Index::Rows, Index::Vec0];
+const INDEXES: [Index; 4] = [Index::Auto, Index::Rows, Index::Vec0, Index::Resident];
 
 #[test]
 fn every_index_gives_what_brute_force_gives_ties_included() {

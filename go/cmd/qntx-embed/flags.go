@@ -25,6 +25,7 @@ type flags struct {
 
 	open  []embeddings.Option      // how the model is opened
 	embed []embeddings.EmbedOption // how texts are embedded
+	store []embeddings.StoreOption // how the database is opened
 
 	limit     int
 	threshold float32
@@ -126,6 +127,15 @@ func withServer(f *flags) {
 			err = fmt.Errorf("--cache-mb is %d; expected 1 to %d", n, 1<<20)
 		}
 		f.open = append(f.open, embeddings.WithCache(n*1_000_000))
+		return err
+	})
+	f.set.Func("max-resident-mb", "keep vectors for searches in memory, in `N` MB at most; where more is needed, searches take longer "+
+		"(default 2147)", func(value string) error {
+		n, err := wire.Count("--max-resident-mb", value)
+		if err == nil && n > 1<<20 {
+			err = fmt.Errorf("--max-resident-mb is %d; expected 1 to %d", n, 1<<20)
+		}
+		f.store = append(f.store, embeddings.WithMaxResidentBytes(n*1_000_000))
 		return err
 	})
 	f.set.StringVar(&f.listen, "listen", "127.0.0.1:8787",

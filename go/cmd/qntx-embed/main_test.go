@@ -92,6 +92,8 @@ func TestACommandLineThatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"serve x", `serve: unexpected argument "x"`},
 		{"serve --cache-mb 0", `serve: --cache-mb is "0"; expected an integer of 1 or more`},
 		{"serve --cache-mb 99999999", "serve: --cache-mb is 99999999; expected 1 to 1048576"},
+		{"serve --max-resident-mb 0", `serve: --max-resident-mb is "0"; expected an integer of 1 or more`},
+		{"serve --max-resident-mb 99999999", "serve: --max-resident-mb is 99999999; expected 1 to 1048576"},
 		{"search x --require-manifest=maybe", `search: --require-manifest is "maybe"; expected true or false`},
 		{"embed x --precision int4", `embed: --precision is "int4"; expected fp32 or int8`},
 		{"verify", "verify: a model directory is missing"},

@@ -386,7 +386,7 @@ func TestVerifyWritesAndChecksAManifest(t *testing.T) {
 	if code, _, stderr := finish(t, process(t, embed...)); code != 0 {
 		t.Errorf("embed --require-manifest: exit code %d, %q", code, stderr)
 	}
-	d := startServer(t, "--require-manifest", "--cache-mb", "1", "--model", directory, "--db", filepath.Join(t.TempDir(), "test.db"))
+	d := startServer(t, "--require-manifest", "--cache-mb", "1", "--max-resident-mb", "10", "--model", directory, "--db", filepath.Join(t.TempDir(), "test.db"))
 	first, again := "", ""
 	for _, answer := range []*string{&first, &again} {
 		status, body := d.post("/api/embeddings/generate", `{"text": "the cat", "dimensions": 5}`)

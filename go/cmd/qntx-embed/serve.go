@@ -50,7 +50,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	case err != nil:
 		return err
 	default:
-		store, err := embeddings.OpenEmbeddingStore(f.db)
+		store, err := embeddings.OpenEmbeddingStore(f.db, f.store...)
 		if err != nil {
 			return err
 		}

@@ -94,6 +94,11 @@ type ModelOptions struct {
 	RequireManifest bool
 }
 
+// StoreOptions is qntx_embed_store_options.
+type StoreOptions struct {
+	MaxResidentBytes int
+}
+
 // ModelStats is qntx_embed_model_stats.
 type ModelStats struct {
 	CacheHits    uint64
@@ -212,7 +217,7 @@ var (
 	_ func([]byte) ([]float32, error)            = Deserialize
 	_ func(a, b []float32) (float32, error)      = Similarity
 	_ func(string, ModelOptions) (*Model, error) = OpenModel
-	_ func(string) (*Store, error)               = OpenStore
+	_ func(string, StoreOptions) (*Store, error) = OpenStore
 	_ func(string) (ManifestInfo, error)         = WriteManifest
 	_ func(string) (ManifestInfo, error)         = CheckManifest
 

@@ -29,7 +29,7 @@ func openTiny(t *testing.T) *capi.Model {
 // With a collection at nearly every allocation, what C still reads or writes would be reused if it were not held.
 func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 	model := openTiny(t)
-	store, err := capi.OpenStore(":memory:")
+	store, err := capi.OpenStore(":memory:", capi.StoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,15 +18,19 @@ type Store struct {
 }
 
 // OpenStore is qntx_embed_store_open.
-func OpenStore(path string) (*Store, error) {
+func OpenStore(path string, options StoreOptions) (*Store, error) {
 	if err := abi(); err != nil {
 		return nil, err
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
+	native := C.qntx_embed_store_options{
+		size:               C.sizeof_qntx_embed_store_options,
+		max_resident_bytes: C.size_t(options.MaxResidentBytes),
+	}
 	var object *C.qntx_embed_store
 	err := call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_open(lend(&pin, path), nil, &object, failed)
+		return C.qntx_embed_store_open(lend(&pin, path), &native, &object, failed)
 	})
 	if err != nil {
 		return nil, err

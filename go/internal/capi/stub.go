@@ -46,7 +46,7 @@ func (*Model) Close() error { return nil }
 type Store struct{}
 
 // OpenStore gives ErrNotCompiled.
-func OpenStore(string) (*Store, error) { return nil, ErrNotCompiled }
+func OpenStore(string, StoreOptions) (*Store, error) { return nil, ErrNotCompiled }
 
 // Put gives ErrNotCompiled.
 func (*Store) Put([]Record) ([]Outcome, error) { return nil, ErrNotCompiled }

@@ -14,7 +14,7 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, deserialize := Deserialize([]byte{0, 0, 0, 0})
 	_, similarity := Similarity([]float32{1}, []float32{1})
 	model, openModel := OpenModel("models/all-MiniLM-L6-v2", ModelOptions{})
-	store, openStore := OpenStore(":memory:")
+	store, openStore := OpenStore(":memory:", StoreOptions{})
 	if model != nil || store != nil {
 		t.Fatal("there is a model or a store without a library")
 	}

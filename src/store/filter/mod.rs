@@ -21,11 +21,13 @@
 //!
 //! The same filter is run by SQLite and in memory; both give the same rows.
 
+mod facts;
 mod parse;
 mod sql;
 
 use std::cmp::Ordering;
 
+pub use facts::Facts;
 use serde::{Deserialize, Serialize};
 pub use sql::{Sql, register};
 
@@ -70,19 +72,6 @@ enum Test {
     Exists,
 }
 
-/// What a filter can ask a row for, to be kept in memory.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    pub id: Box<str>,
-    pub source_type: Box<str>,
-    pub source_id: Box<str>,
-    pub model: Box<str>,
-    pub chunk: u32,
-    pub created_at: Box<str>,
-    pub updated_at: Box<str>,
-    pub metadata: Metadata,
-}
-
 impl Filter {
     /// Reads a filter from its JSON form:
     /// `["and", ["=", "source_type", "manual"], [">=", "metadata.year", 2020]]`, with the operators `and`, `or`, `not`,
@@ -95,16 +84,8 @@ impl Filter {
     /// Whether the filter lets a row through: the same that SQL says. An error where its metadata is not what the store
     /// gives.
     pub fn passes(&self, row: &Row) -> Result<bool> {
-        Ok(self.matches(&Facts {
-            id: row.id.as_str().into(),
-            source_type: row.source_type.as_str().into(),
-            source_id: row.source_id.as_str().into(),
-            model: row.model.as_str().into(),
-            chunk: row.chunk,
-            created_at: row.created_at.as_str().into(),
-            updated_at: row.updated_at.as_str().into(),
-            metadata: Metadata::parse(&row.metadata)?,
-        }))
+        let texts = [&row.id, &row.source_type, &row.source_id, &row.model, &row.created_at, &row.updated_at];
+        Ok(self.matches(&Facts::new(texts.map(String::as_str), row.chunk, Metadata::parse(&row.metadata)?)?))
     }
 
     pub(super) fn matches(&self, row: &Facts) -> bool {
@@ -119,14 +100,14 @@ impl Node {
             Self::Or(any) => any.iter().any(|node| node.matches(row)),
             Self::Not(node) => !node.matches(row),
             Self::Test(field, test) => match field {
-                Field::Id => test.holds_for_text(&row.id),
-                Field::SourceType => test.holds_for_text(&row.source_type),
-                Field::SourceId => test.holds_for_text(&row.source_id),
-                Field::Model => test.holds_for_text(&row.model),
-                Field::CreatedAt => test.holds_for_text(&row.created_at),
-                Field::UpdatedAt => test.holds_for_text(&row.updated_at),
-                Field::Chunk => test.holds(Some(&Scalar::Integer(row.chunk.into()))),
-                Field::Metadata(key) => test.holds(row.metadata.get(key)),
+                Field::Id => test.holds_for_text(row.id()),
+                Field::SourceType => test.holds_for_text(row.source_type()),
+                Field::SourceId => test.holds_for_text(row.source_id()),
+                Field::Model => test.holds_for_text(row.model()),
+                Field::CreatedAt => test.holds_for_text(row.created_at()),
+                Field::UpdatedAt => test.holds_for_text(row.updated_at()),
+                Field::Chunk => test.holds(Some(&Scalar::Integer(row.chunk().into()))),
+                Field::Metadata(key) => test.holds(row.metadata().get(key)),
             },
         }
     }
@@ -152,7 +133,7 @@ impl Test {
     /// The same without a copy of the text; a list is in order (see `parse`), so a long one costs little.
     fn holds_for_text(&self, value: &str) -> bool {
         let order = |wanted: &Scalar| match wanted {
-            Scalar::Text(wanted) => Some(value.cmp(wanted)),
+            Scalar::Text(wanted) => Some(value.cmp(wanted.as_ref())),
             _ => None,
         };
         let ordered = |wanted: &Scalar, is: fn(Ordering) -> bool| order(wanted).is_some_and(is);

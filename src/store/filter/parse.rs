@@ -125,7 +125,7 @@ impl Parser {
         let scalar = match value {
             Value::Null => Scalar::Null,
             Value::Bool(value) => Scalar::Bool(*value),
-            Value::String(value) => Scalar::Text(value.clone()),
+            Value::String(value) => Scalar::Text(value.as_str().into()),
             Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(value), _) => Scalar::Integer(value),
                 (None, Some(value)) if number.is_f64() => Scalar::Real(value),
@@ -138,7 +138,7 @@ impl Parser {
             (Field::Chunk, scalar @ Scalar::Integer(_)) => Ok(scalar),
             (Field::Chunk, _) => fail!(InvalidArgument, "{place} is {}: chunk is an integer", shown(value)),
             (Field::CreatedAt | Field::UpdatedAt, Scalar::Text(text)) => match time(&text) {
-                Some(time) => Ok(Scalar::Text(time)),
+                Some(time) => Ok(Scalar::Text(time.into())),
                 None => fail!(
                     InvalidArgument,
                     "{place} is {}: a time is written in UTC with at most milliseconds, 2026-01-31T23:59:59.999Z",

@@ -99,7 +99,7 @@ fn value(scalar: &Scalar) -> Value {
         Scalar::Bool(value) => Value::Integer(i64::from(*value)),
         Scalar::Integer(value) => Value::Integer(*value),
         Scalar::Real(value) => Value::Real(*value),
-        Scalar::Text(value) => Value::Text(value.clone()),
+        Scalar::Text(value) => Value::Text(value.to_string()),
     }
 }
 

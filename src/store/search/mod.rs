@@ -2,6 +2,8 @@
 
 mod fuse;
 mod near;
+mod options;
+mod walk;
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -9,126 +11,16 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
-pub use near::{Near, Reached, Target};
+pub use options::{After, Diversity, Fusion, Index, Query, SearchOptions, check};
 
-use super::filter::Filter;
-use super::rows::{self, MAX_NAME, Row};
-use super::{connection, keywords, vectors};
+use self::near::Near;
+use self::options::MAX_LIMIT;
+use super::resident::{Resident, View};
+use super::rows::{self, Row};
+use super::write::Failure;
+use super::{connection, keywords};
 use crate::blob;
 use crate::error::{Code, Error, Result, fail};
-
-/// Hits that a search gives at most.
-pub const MAX_LIMIT: usize = 10_000;
-
-/// What to search for.
-#[derive(Clone, Copy, Debug)]
-pub enum Query<'a> {
-    /// Rows near to this vector.
-    Vector(&'a [f32]),
-    /// Rows near to the row of this id, which is not among them.
-    Like(&'a str),
-    /// Rows that have words of this text, best first by BM25.
-    Words(&'a str),
-    /// Both, fused by reciprocal rank (Cormack, Clarke and Büttcher 2009).
-    Both {
-        /// See [`Query::Vector`].
-        vector: &'a [f32],
-        /// See [`Query::Words`].
-        words: &'a str,
-    },
-}
-
-/// How to search. `SearchOptions { fingerprint, ..SearchOptions::default() }` is the ten nearest rows, however far.
-#[derive(Clone, Copy, Debug)]
-pub struct SearchOptions<'a> {
-    /// Only rows of this model are searched. Not empty, except with [`Query::Like`], where it is the row's.
-    pub fingerprint: &'a str,
-    /// At most so many hits, 1 to 10,000.
-    pub limit: usize,
-    /// Only hits of at least this cosine, -1 to 1; not for words.
-    pub threshold: f32,
-    /// Only rows that pass; applied before the limit. No other row has any influence on the answer.
-    pub filter: Option<&'a Filter>,
-    /// Only hits that come after this one: the last of the page before. Not for words, nor with `diversity`.
-    pub after: Option<After<'a>>,
-    /// Only the best chunk of each source.
-    pub group_by_source: bool,
-    /// Less of the same: maximal marginal relevance. Not for words.
-    pub diversity: Option<Diversity>,
-    /// How ranks are fused; only for [`Query::Both`].
-    pub fusion: Fusion,
-    /// Which index answers. They all give the same.
-    pub index: Index,
-    /// Leaves `vector` of the rows empty, which saves reading and copying them.
-    pub without_vectors: bool,
-}
-
-impl Default for SearchOptions<'_> {
-    fn default() -> Self {
-        Self {
-            fingerprint: "",
-            limit: 10,
-            threshold: -1.0,
-            filter: None,
-            after: None,
-            group_by_source: false,
-            diversity: None,
-            fusion: Fusion::default(),
-            index: Index::Auto,
-            without_vectors: false,
-        }
-    }
-}
-
-/// Where a page ends: hits are ordered by distance, then id.
-#[derive(Clone, Copy, Debug)]
-pub struct After<'a> {
-    /// The last hit's distance, bit by bit.
-    pub distance: f32,
-    /// The last hit's id.
-    pub id: &'a str,
-}
-
-/// Maximal marginal relevance (Carbonell and Goldstein 1998): each next hit is that with the largest
-/// `lambda * similarity to the query - (1 - lambda) * largest similarity to a hit before it`.
-#[derive(Clone, Copy, Debug)]
-pub struct Diversity {
-    /// 1 is the usual order, 0 looks at diversity only.
-    pub lambda: f32,
-    /// Among how many of the nearest rows hits are chosen, up to 10,000; 0 is five times the limit, at least 50.
-    pub candidates: usize,
-}
-
-/// A row's score is `vector_weight / (k + its rank by vector) + words_weight / (k + its rank by words)`; a rank that it
-/// does not have adds nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Fusion {
-    /// 0 or more, finite.
-    pub vector_weight: f32,
-    /// 0 or more, finite; not both 0.
-    pub words_weight: f32,
-    /// How little the first ranks differ, 1 or more; 60 in the paper.
-    pub k: f32,
-    /// How many ranks of each kind count, up to 10,000; 0 is four times the limit, at least 100.
-    pub depth: usize,
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self { vector_weight: 1.0, words_weight: 1.0, k: 60.0, depth: 0 }
-    }
-}
-
-/// What a search by vector reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Index {
-    /// The fastest that can answer.
-    Auto,
-    /// The rows themselves.
-    Rows,
-    /// vec0; where it cannot answer (filters, many equal distances), the rows.
-    Vec0,
-}
 
 /// A row that a search found.
 #[derive(Clone, Debug)]
@@ -159,10 +51,14 @@ pub struct Found {
 /// What a search has done. Times are in microseconds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Explain {
-    /// Which index answered for the vector: `rows`, `vec0`, or `none`.
+    /// Which index answered for the vector: `resident`, `vec0`, `rows`, or `none`.
     pub index: &'static str,
-    /// How many vectors were compared with the query.
+    /// How many vectors were compared with the query: those of all rows that pass the filter.
     pub compared: u64,
+    /// How many of these the resident index compared a second time, more closely.
+    pub refined: u64,
+    /// How many of these were read from the table for their exact distance.
+    pub rescored: u64,
     /// How often the index was asked: more than once where equals, groups or pages needed more of the nearest.
     pub rounds: u32,
     /// How many rows have words of the query and pass the filter.
@@ -193,75 +89,25 @@ pub struct Search<'a> {
     pub connection: &'a Connection,
     pub name: &'a str,
     pub options: &'a SearchOptions<'a>,
+    pub resident: &'a Resident,
+    /// The resident indexes as of the transaction; `None` where they are not to answer.
+    pub view: Option<View<'a>>,
     pub explain: Explain,
 }
 
-/// Refuses what makes no sense, before anything is read.
-pub fn check(query: &Query<'_>, options: &SearchOptions<'_>) -> Result<()> {
-    let (vector, words) = match query {
-        Query::Vector(vector) => (Some(*vector), None),
-        Query::Like(id) => {
-            if id.is_empty() || id.len() > MAX_NAME {
-                fail!(InvalidArgument, "the id to search by has {} bytes, not 1 to {MAX_NAME}", id.len());
-            }
-            (None, None)
-        }
-        Query::Words(words) => (None, Some(*words)),
-        Query::Both { vector, words } => (Some(*vector), Some(*words)),
-    };
-    if let Some(vector) = vector {
-        rows::check_vector(vector).map_err(|e| Error::new(e.code(), format!("query: {e}")))?;
-    }
-    if options.fingerprint.is_empty() && !matches!(query, Query::Like(_)) {
-        fail!(InvalidArgument, "fingerprint is empty; set it to that of the model whose rows are searched");
-    }
-    if options.limit == 0 || options.limit > MAX_LIMIT {
-        fail!(InvalidArgument, "limit {} is out of range: 1 to {MAX_LIMIT}", options.limit);
-    }
-    if !(-1.0..=1.0).contains(&options.threshold) {
-        fail!(InvalidArgument, "threshold {} is no cosine: -1 to 1", options.threshold);
-    }
-    if let Some(after) = &options.after {
-        if words.is_some() || options.diversity.is_some() {
-            fail!(
-                InvalidArgument,
-                "after is for searches by vector without diversity: only these are in order of distance"
-            );
-        }
-        if !(0.0..=2.1).contains(&after.distance) {
-            fail!(InvalidArgument, "after.distance {} is none of two unit vectors: 0 to 2", after.distance);
+/// Whether the resident indexes may answer.
+pub fn looks_in_memory(query: &Query<'_>, options: &SearchOptions<'_>) -> bool {
+    !matches!(query, Query::Words(_)) && matches!(options.index, Index::Auto | Index::Resident)
+}
+
+/// What rows could not be read for, as an error of the database of this name.
+pub fn not_read(name: &str, failure: Failure) -> Error {
+    match failure {
+        Failure::Sqlite(e) => connection::error(name, "searched", &e),
+        Failure::Refused(e) => {
+            Error::new(e.code(), format!("{name} could not be searched: {e}; let 'verify' say what is damaged"))
         }
     }
-    if let Some(diversity) = &options.diversity {
-        if words.is_some() {
-            fail!(InvalidArgument, "diversity is for searches by vector only");
-        }
-        if !(0.0..=1.0).contains(&diversity.lambda) {
-            fail!(InvalidArgument, "diversity.lambda {} is out of range: 0 to 1", diversity.lambda);
-        }
-        if diversity.candidates > MAX_LIMIT {
-            fail!(InvalidArgument, "diversity.candidates {} is more than {MAX_LIMIT}", diversity.candidates);
-        }
-    }
-    if let (Some(_), Some(_)) = (vector, words) {
-        let fusion = &options.fusion;
-        let weights = [("vector_weight", fusion.vector_weight), ("words_weight", fusion.words_weight)];
-        for (name, weight) in weights {
-            if !(0.0..=f32::MAX).contains(&weight) {
-                fail!(InvalidArgument, "fusion.{name} {weight} is no weight: 0 or more, and finite");
-            }
-        }
-        if fusion.vector_weight == 0.0 && fusion.words_weight == 0.0 {
-            fail!(InvalidArgument, "both weights of the fusion are 0: nothing would have a rank");
-        }
-        if !(1.0..=f32::MAX).contains(&fusion.k) {
-            fail!(InvalidArgument, "fusion.k {} is out of range: 1 or more, and finite", fusion.k);
-        }
-        if fusion.depth > MAX_LIMIT {
-            fail!(InvalidArgument, "fusion.depth {} is more than {MAX_LIMIT}", fusion.depth);
-        }
-    }
-    Ok(())
 }
 
 impl Search<'_> {
@@ -335,87 +181,6 @@ impl Search<'_> {
             );
         }
         Ok((fingerprint, vector))
-    }
-
-    /// The first `want` rows after the page before, in the order of distance and id.
-    fn nearest(
-        &mut self,
-        fingerprint: &str,
-        unit: &[f32],
-        without: Option<&str>,
-        want: usize,
-        grouped: bool,
-    ) -> Result<Vec<Candidate>> {
-        let start = Instant::now();
-        let space = vectors::space(self.connection, fingerprint, unit.len()).map_err(|e| self.failed(&e))?;
-        let Some(space) = space else {
-            return Ok(Vec::new());
-        };
-        let filter = self.options.filter;
-        let target = Target { connection: self.connection, name: self.name, space: &space, unit, filter };
-        let mut asked = want + usize::from(without.is_some());
-        let found = loop {
-            let (index, reached) = self.reach(&target, asked)?;
-            self.explain.index = index;
-            self.explain.compared += reached.compared;
-            self.explain.rounds += 1;
-            let found = self.walk(&reached, without, want, grouped)?;
-            if found.len() >= want || reached.complete || self.ends_before(&reached) {
-                break found;
-            }
-            asked = (reached.near.len().max(asked)) * 4;
-        };
-        self.explain.vector_us += micros(start);
-        Ok(found)
-    }
-
-    fn reach(&self, target: &Target<'_>, k: usize) -> Result<(&'static str, Reached)> {
-        if self.options.index != Index::Rows
-            && let Some(reached) = target.vec0(k)?
-        {
-            return Ok(("vec0", reached));
-        }
-        Ok(("rows", target.scan()?))
-    }
-
-    /// Whether what was reached goes past the threshold, so that more of it is of no use.
-    fn ends_before(&self, reached: &Reached) -> bool {
-        reached.near.last().is_some_and(|last| last.similarity < self.options.threshold)
-    }
-
-    /// Goes through the nearest, equals by id, and takes what the options let through.
-    fn walk(&self, reached: &Reached, without: Option<&str>, want: usize, grouped: bool) -> Result<Vec<Candidate>> {
-        let mut sources = HashSet::new();
-        let mut found = Vec::new();
-        for equals in reached.near.chunk_by(|a, b| a.distance == b.distance) {
-            let passed = self.options.after.as_ref().is_some_and(|after| equals[0].distance < after.distance);
-            // Nothing of the page before is looked at, unless it has used up sources.
-            if passed && !grouped {
-                continue;
-            }
-            let mut named = equals.iter().map(|n| Ok((self.name_of(n.key)?, n))).collect::<Result<Vec<_>>>()?;
-            named.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-            for (row, near) in named {
-                if found.len() == want || near.similarity < self.options.threshold {
-                    return Ok(found);
-                }
-                if without == Some(row.id.as_str()) || (grouped && !sources.insert(row.source)) {
-                    continue;
-                }
-                let past = |after: &After<'_>| (near.distance, row.id.as_str()) > (after.distance, after.id);
-                if self.options.after.as_ref().is_none_or(past) {
-                    found.push(Candidate {
-                        key: near.key,
-                        similarity: near.similarity,
-                        distance: near.distance,
-                        score: near.similarity,
-                        vector_rank: u32::try_from(found.len() + 1).unwrap_or(u32::MAX),
-                        words_rank: 0,
-                    });
-                }
-            }
-        }
-        Ok(found)
     }
 
     fn name_of(&self, key: i64) -> Result<Named> {
@@ -502,6 +267,7 @@ impl Search<'_> {
 }
 
 /// What decides between equals, and what groups.
+#[derive(Default)]
 struct Named {
     id: String,
     source: (String, String),

@@ -8,9 +8,18 @@ use rusqlite::{Connection, ErrorCode, ToSql};
 
 use crate::blob;
 use crate::error::{Code, Error, Result};
+use crate::index::Request;
 use crate::store::connection;
-use crate::store::filter::{Filter, Sql};
+use crate::store::filter::{Facts, Filter, Sql};
+use crate::store::resident::Memory;
 use crate::store::vectors::{self, MAX_K, Space};
+
+/// How far the cosine by which the resident index orders may be from the one that belongs to a distance, with much to
+/// spare: the cosine is rounded to f32 (2^-25), and distances are those of unit vectors in f32, each component of which is
+/// rounded by 2^-24 of itself (so that the squared distance is off by less than 2^-21).
+const SLACK: f32 = 4e-6;
+/// What lies between the two, for squared distances: more than the error, and less than twice the slack less the error.
+const SURE: f64 = 1e-6;
 
 /// A row and how far it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,13 +37,27 @@ impl Near {
     }
 }
 
-/// The nearest rows in the order of their distance. No row that is left out is as near as the last of them.
+/// The nearest rows in the order of their distance. No row that is left out, and is within the limits, is as near as the
+/// last of them.
 pub struct Reached {
     pub near: Vec<Near>,
-    /// There are no others.
+    /// There are no others within the limits.
     pub complete: bool,
     /// How many vectors were compared with the query.
     pub compared: u64,
+    /// How many of these were compared a second time, more closely.
+    pub refined: u64,
+    /// How many of these were read from the table.
+    pub rescored: u64,
+}
+
+/// Which rows are of no use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Those of a smaller cosine.
+    pub threshold: f32,
+    /// Those that are nearer than this distance.
+    pub after: Option<f32>,
 }
 
 /// What the nearest are wanted of.
@@ -74,7 +97,7 @@ impl Target<'_> {
         let mut near = self.read_all().map_err(|e| self.failed(&e))?;
         let compared = near.len() as u64;
         near.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance));
-        Ok(Reached { near, complete: true, compared })
+        Ok(Reached { near, complete: true, compared, refined: 0, rescored: compared })
     }
 
     fn read_all(&self) -> rusqlite::Result<Vec<Near>> {
@@ -97,13 +120,54 @@ impl Target<'_> {
         Ok(near)
     }
 
+    /// At least the `k` nearest within the limits, from memory.
+    pub fn resident(&self, memory: &Memory<'_>, k: usize, limits: Limits) -> Result<Reached> {
+        let filter = self.filter;
+        let keep = move |facts: &Facts| filter.is_none_or(|filter| filter.matches(facts));
+        let cosine = |distance: f32| blob::cosine_of_distance(distance.into()) as f32;
+        let request = Request {
+            k,
+            slack: SLACK,
+            threshold: limits.threshold - SLACK,
+            ceiling: limits.after.map_or(f32::INFINITY, |distance| cosine(distance) + SLACK),
+            keep: filter.is_some().then_some(&keep as &(dyn Fn(&Facts) -> bool + Sync)),
+            threads: 0,
+        };
+        let mut near: Vec<(f64, Near)> = Vec::new();
+        let mut exact = |key, unit: &mut [f32]| {
+            if !self.unit_of(key, unit)? {
+                return Err(self.row_is_gone(key));
+            }
+            let squared = blob::squared_distance(self.unit, unit);
+            near.push((squared, Near::new(key, squared)));
+            Ok(())
+        };
+        let found = memory.search(self.unit, &request, &mut exact)?;
+        // Where it gives fewer than k, these are all within the limits.
+        let complete = found.hits.len() < k || found.hits.len() == found.kept;
+        if let Some(&(_, kth)) = found.hits.get(k - 1).filter(|_| !complete) {
+            near.retain(|(squared, _)| *squared <= 2.0 - 2.0 * f64::from(kth) + SURE);
+        }
+        let mut near: Vec<Near> = near.into_iter().map(|(_, near)| near).collect();
+        near.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance));
+        let count = |rows: usize| rows as u64;
+        let (refined, rescored) = (count(found.refined), count(found.rescored));
+        Ok(Reached { near, complete, compared: count(found.kept), refined, rescored })
+    }
+
+    fn row_is_gone(&self, key: i64) -> Error {
+        let what = "the resident index has it, the table has not";
+        let why = "something else than this library has written to the table; open the store anew";
+        Error::new(Code::Store, format!("{} could not be searched: row {key}: {what}: {why}", self.name))
+    }
+
     /// At least the `k` nearest by vec0, or `None` where it cannot tell: filters, too many equals, a missing table.
     pub fn vec0(&self, k: usize) -> Result<Option<Reached>> {
         if self.filter.is_some() || !vectors::exists(self.connection, self.space).map_err(|e| self.failed(&e))? {
             return Ok(None);
         }
         let compared = self.rows()?;
-        let mut asked = k + 16;
+        let (mut asked, mut rescored) = (k + 16, 0);
         while asked <= MAX_K {
             let found = vectors::nearest(self.connection, self.space, self.unit, asked);
             let found = found.map_err(|e| self.vec0_failed(&e))?;
@@ -111,6 +175,7 @@ impl Target<'_> {
             if complete && found.len() as u64 != compared {
                 return Err(self.index_is_wrong(&format!("it has {} of {compared} rows", found.len())));
             }
+            rescored += found.len() as u64;
             let last = found.iter().map(|f| f.1).fold(0.0, f64::max);
             let mut near = Vec::with_capacity(found.len());
             for (key, distance) in found {
@@ -127,7 +192,7 @@ impl Target<'_> {
                 near.retain(|n| n.distance < sure);
             }
             if complete || near.len() >= k {
-                return Ok(Some(Reached { near, complete, compared }));
+                return Ok(Some(Reached { near, complete, compared, refined: 0, rescored }));
             }
             if asked == MAX_K {
                 break;

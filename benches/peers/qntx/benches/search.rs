@@ -80,7 +80,7 @@ fn search_random(rows: usize, runs: usize, all: usize) {
         for (name, of_10_000) in [("all", 10_000), ("50 %", 5_000), ("1 %", 100), ("0.01 %", 1)] {
             let keep = move |payload: &u32| *payload < of_10_000;
             let keep: Option<&(dyn Fn(&u32) -> bool + Sync)> = if of_10_000 < 10_000 { Some(&keep) } else { None };
-            let request = Request { k: K, threshold: -1.0, keep, threads };
+            let request = Request { k: K, slack: 0.0, threshold: -1.0, ceiling: f32::INFINITY, keep, threads };
             let (mut refined, mut rescored, mut kept) = (0, 0, 0);
             let mut exact = |key, vector: &mut [f32]| {
                 random(key, vector);
@@ -113,7 +113,7 @@ fn search_texts(texts: &[&str], embedder: &Embedder) {
     for k in [1, 10, 100] {
         let (mut refined, mut rescored, mut hits, mut searches) = (0, 0, 0, 0);
         for query in rows.iter().step_by(rows.len() / 200 + 1) {
-            let request = Request { k, threshold: -1.0, keep: None, threads: 1 };
+            let request = Request { k, slack: 0.0, threshold: -1.0, ceiling: f32::INFINITY, keep: None, threads: 1 };
             let mut exact = |key: i64, vector: &mut [f32]| {
                 vector.copy_from_slice(rows[key as usize].vector());
                 Ok(())
