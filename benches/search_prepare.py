@@ -22,7 +22,8 @@ class SearchBench(Tools):
         self._cargo("qntx")
         ours = CARGO_OUT / "release" / "bench-qntx-search"
         programs = [Searched("qntx", "libqntx_embed", [ours]),
-                    Searched("qntx-vec0", "libqntx_embed, not resident", [ours], "qntx", dict(BENCH_INDEX="vec0"))]
+                    Searched("qntx-not-resident", "libqntx_embed, not resident", [ours], "qntx",
+                             dict(BENCH_MAX_RESIDENT_BYTES="1"))]
         for name, title in (("sqlite-vec", "sqlite-vec"), ("faiss", "faiss IndexFlatIP"), ("numpy", "numpy")):
             if name not in without:
                 programs.append(Searched(name, title, [VENV_PYTHON, HERE / ("search_%s.py" % name.replace("-", "_"))]))

@@ -3,7 +3,7 @@ from statistics import median
 
 from report import Spread, disturbance, in_short, middle, number, table, times, with_range
 
-OURS, VEC0 = "qntx", "qntx-vec0"
+OURS, NOT_RESIDENT = "qntx", "qntx-not-resident"
 # As in search_data.py, which needs numpy.
 FILTERS = {"all": "all rows", "half": "50 %", "percent": "1 %", "myriad": "0.01 %"}
 CALLERS = (1, 8)
@@ -156,7 +156,7 @@ def yardsticks(s, rows):
 def answered(s, rows):
     """Which index of ours has answered, as the store says it."""
     parts = []
-    for program in (OURS, VEC0):
+    for program in (OURS, NOT_RESIDENT):
         for sample in s.of(program, "search", rows)[-1:]:
             by_index = {}
             for name, words in FILTERS.items():
@@ -206,10 +206,10 @@ def method(s):
         "Stored in batches of 10,000 rows (10,000 rows: of 1,000). libqntx_embed stores what the others do and a text of 25 words, "
         "in the table, in vec0 and in its index of words; it and sqlite-vec have each batch on disk when it is "
         "acknowledged, with the same settings of SQLite. faiss, numpy and chromem-go write one file in the end, which counts.",
-        "“Not resident” is the same store with `index` `vec0`: vec0 answers without a filter, the rows with one.",
-        "Opening is from files in the page cache. faiss, numpy and chromem-go read the whole file then; libqntx_embed builds its "
-        "index in memory at the first search. Memory is of the process: after all searches, and at its peak (`ru_maxrss`); Python's "
-        "own is in it.",
+        "“Not resident” is the same store opened with `max_resident_bytes` 1, so that vec0 and the rows answer.",
+        "Opening is from files in the page cache. faiss, numpy and chromem-go read the whole file then; libqntx_embed is told to "
+        "build its index in memory at the first search (`index` `resident`), and chooses itself afterwards. Memory is of the "
+        "process: after all searches, and at its peak (`ru_maxrss`); Python's own is in it.",
         "sqlite-vec: its wheel of PyPI, loaded into apsw's SQLite, one connection for each caller, filters on metadata columns. "
         "faiss and numpy know no metadata: the numbers of the rows that pass a filter are made before, which costs their "
         "searches nothing.",

@@ -77,7 +77,7 @@ def measure_all(a, bench, programs, results):
             shutil.rmtree(str(store), ignore_errors=True)
         results["samples"].append(sample)
         save(a, results)
-        say("%3d/%d  round %d  %9s rows  %-10s %-6s %s" % (
+        say("%3d/%d  round %d  %9s rows  %-17s %-6s %s" % (
             n, len(steps), number + 1, format(rows, ","), program.name, mode, said))
 
 

@@ -1,4 +1,4 @@
-//! This library's search, as a measured program; with BENCH_INDEX=vec0 without the index in memory.
+//! This library's search, as a measured program; with BENCH_MAX_RESIDENT_BYTES=1 without the index in memory.
 
 #[path = "../../figures.rs"]
 mod figures;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use figures::{milliseconds, number, percentile, status};
-use qntx_embed::{Filter, Index, Query, Record, SearchOptions, Store};
+use qntx_embed::{Filter, Index, Query, Record, SearchOptions, Store, StoreOptions};
 use serde_json::{Value, json};
 
 const DIMENSIONS: usize = 384;
@@ -135,7 +135,6 @@ struct Searched {
     store: Store,
     queries: Vec<f32>,
     filters: Vec<Option<Filter>>,
-    index: Index,
 }
 
 impl Searched {
@@ -144,12 +143,12 @@ impl Searched {
     }
 
     /// The numbers of the nearest rows, best first, and which index has found them.
-    fn search(&self, query: usize, filter: usize) -> (Vec<u64>, &'static str) {
+    fn search(&self, query: usize, filter: usize, index: Index) -> (Vec<u64>, &'static str) {
         let options = SearchOptions {
             fingerprint: FINGERPRINT,
             limit: K,
             filter: self.filters[filter].as_ref(),
-            index: self.index,
+            index,
             without_vectors: true,
             ..SearchOptions::default()
         };
@@ -164,16 +163,14 @@ fn search(data: &Path, directory: &Path, seconds: f64, answers_file: &Path) -> V
     let queries = queries.as_chunks().0.iter().map(|&x| f32::from_le_bytes(x)).collect();
     let parsed = |(_, json): &(_, Option<&str>)| json.map(|json| Filter::parse(json).expect("a filter"));
     let filters = FILTERS.iter().map(parsed).collect();
-    let index = match env::var("BENCH_INDEX").as_deref() {
-        Ok("vec0") => Index::Vec0,
-        _ => Index::Auto,
-    };
+    let max_resident_bytes = env::var("BENCH_MAX_RESIDENT_BYTES").map_or(0, |bytes| number(&bytes));
     let start = Instant::now();
-    let store = Store::open(&directory.join("rows.db")).expect("the store opens");
+    let store = Store::open_with(&directory.join("rows.db"), &StoreOptions { max_resident_bytes });
     let opened = start.elapsed();
-    let searched = Searched { store, queries, filters, index };
+    let searched = Searched { store: store.expect("the store opens"), queries, filters };
     let start = Instant::now();
-    searched.search(0, 0);
+    // Builds the index at once, where it may: otherwise some searches of those measured would have to come before.
+    searched.search(0, 0, Index::Resident);
     let first = start.elapsed();
 
     let (mut answers, mut cells) = (json!({}), Vec::new());
@@ -201,7 +198,7 @@ fn cell(searched: &Searched, filter: usize, callers: usize, seconds: f64, answer
     let window = Duration::from_secs_f64(seconds);
     let barrier = Barrier::new(callers);
     let caller = |number: usize| {
-        let (_, index) = searched.search(number, filter);
+        let (_, index) = searched.search(number, filter, Index::Auto);
         let (mut found, mut latencies) = (Answers::new(), Vec::new());
         barrier.wait();
         let begin = Instant::now();
@@ -209,7 +206,7 @@ fn cell(searched: &Searched, filter: usize, callers: usize, seconds: f64, answer
         while begin.elapsed() < window {
             let query = place % searched.queries();
             let start = Instant::now();
-            let (ids, _) = searched.search(query, filter);
+            let (ids, _) = searched.search(query, filter, Index::Auto);
             latencies.push(start.elapsed());
             found.insert((query, ids));
             place += callers;
