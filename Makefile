@@ -53,7 +53,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-install \
-        test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench lint header fmt clean distclean tools
+        test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -203,8 +203,13 @@ test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machin
 	  "import json, sys; print([m['executable'] for m in map(json.loads, sys.stdin) if m.get('executable')][0])" >target/avx512/program
 	@tests/avx512/run.sh "$$(cat target/avx512/program)" --test-threads=1 kernel::quantised
 
-bench: tools setup ## Measures speed beside other libraries, half an hour (BENCH=--quick: 3 minutes): docs/benchmarks.md
+bench: tools setup ## Measures speed beside other libraries, an hour (BENCH=--quick: 5 minutes): docs/benchmarks*.md
 	@python3 benches/run.py --model "$(MODEL)" --onnxruntime "$(ONNXRUNTIME)" $(BENCH)
+# The other options are those of embedding.
+	@python3 benches/search_run.py $(filter --quick --report,$(BENCH))
+
+bench-search: tools ## Measures search alone, 20 minutes (BENCH=--quick: 1 minute): docs/benchmarks-search.md
+	@python3 benches/search_run.py $(BENCH)
 
 lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	$(call say,format)

@@ -26,23 +26,49 @@ def processor():
 
 def versions(onnxruntime, programs):
     names = {p.name for p in programs}
-    result = {
-        "libqntx_embed": "%s, commit %s" % (found_in(prepare.ROOT / "Cargo.toml", r'^version = "(.+)"'),
-                                            first_line("git", "describe", "--always", "--dirty")),
-        "ONNX Runtime": found_in_text(Path(onnxruntime).name, r"(\d+\.\d+\.\d+)") or Path(onnxruntime).name,
-    }
+    result = library()
+    result["ONNX Runtime"] = found_in_text(Path(onnxruntime).name, r"(\d+\.\d+\.\d+)") or Path(onnxruntime).name
     if "fastembed" in names:
         result["fastembed"] = found_in(prepare.manifest("fastembed"), r'^fastembed = .*"=(.+?)"')
     if "hugot" in names:
         result["hugot"] = found_in(prepare.HERE / "peers" / "hugot" / "go.mod", r"/hugot v(\S+)")
-    result["Python"] = first_line(str(prepare.VENV_PYTHON), "--version").replace("Python ", "")
-    for file in sorted(prepare.HERE.glob("requirements*.txt"), reverse=True):
-        if "torch" not in file.name or "sentence-transformers" in names:
-            pins = re.findall(r"^(\S+)==(\S+)$", file.read_text(), re.MULTILINE)
-            result.update({"onnxruntime (Python)" if name == "onnxruntime" else name: pin for name, pin in pins})
-    result["rustc"] = first_line("rustc", "--version").replace("rustc ", "")
-    result["go"] = first_line("go", "version").replace("go version go", "")
+    result.update(python())
+    if "sentence-transformers" in names:
+        result.update(pins(prepare.TORCH))
+    result.update({"onnxruntime (Python)" if name == "onnxruntime" else name: pin
+                   for name, pin in pins(prepare.REQUIREMENTS).items()})
+    result.update(compilers())
     return result
+
+
+def search_versions(programs):
+    names = {p.name for p in programs}
+    result = library()
+    if "chromem" in names:
+        result["chromem-go"] = found_in(prepare.HERE / "peers" / "chromem" / "go.mod", r"/chromem-go v(\S+)")
+    result.update(python())
+    result["numpy"] = pins(prepare.REQUIREMENTS)["numpy"]
+    result.update(pins(prepare.SEARCH))
+    result.update(compilers())
+    return result
+
+
+def library():
+    return {"libqntx_embed": "%s, commit %s" % (found_in(prepare.ROOT / "Cargo.toml", r'^version = "(.+)"'),
+                                                first_line("git", "describe", "--always", "--dirty"))}
+
+
+def python():
+    return {"Python": first_line(str(prepare.VENV_PYTHON), "--version").replace("Python ", "")}
+
+
+def pins(requirements):
+    return dict(re.findall(r"^(\S+)==(\S+)$", requirements.read_text(), re.MULTILINE))
+
+
+def compilers():
+    return {"rustc": first_line("rustc", "--version").replace("rustc ", ""),
+            "go": first_line("go", "version").replace("go version go", "")}
 
 
 def found_in(file, pattern):

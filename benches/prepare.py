@@ -14,6 +14,7 @@ WORK = ROOT / "target" / "bench"
 VENV_PYTHON = WORK / "venv" / "bin" / "python"
 CARGO_OUT = WORK / "cargo"
 LOG = WORK / "prepare.log"
+REQUIREMENTS, TORCH, SEARCH = (HERE / ("requirements%s.txt" % kind) for kind in ("", "-torch", "-search"))
 
 
 class Unavailable(Exception):
@@ -28,31 +29,96 @@ class Program:
         self.callers, self.sorted_texts, self.environment = callers, sorted_texts, environment or {}
 
 
-class Workbench:
+class Tools:
+    """How things are made: packages of Python, programs in Rust and Go."""
+
+    def __init__(self, say):
+        self.say, self.unavailable = say, {}
+
+    def environment(self):
+        """That of every measured program. What is set for another machine's OpenBLAS would slow numpy down."""
+        not_ours = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "VIRTUAL_ENV")
+        environment = {k: v for k, v in os.environ.items() if k not in not_ours}
+        environment.update(PYTHONDONTWRITEBYTECODE="1")
+        return environment
+
+    def _venv(self, *requirements):
+        """With the packages of these files; each file's hash is kept when they are there."""
+        stamp = WORK / "venv" / "bench-packages"
+        have = json.loads(stamp.read_text()) if stamp.exists() else {}
+        wanted = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in requirements}
+        if wanted.items() <= have.items():
+            return
+        if not VENV_PYTHON.exists():
+            self._run("a virtual environment", [newest_python(), "-m", "venv", WORK / "venv"])
+        pip = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+        for file in requirements:
+            pip += ["-r", file]
+        torch = TORCH in requirements
+        try:
+            self._run("Python packages" + (" (torch: 3 GB, minutes)" if torch else ""), pip)
+        except Unavailable as reason:
+            raise Unavailable("%s\nThe pinned packages need Python 3.11 or newer on the PATH (then delete %s) and a package "
+                              "index%s" % (reason, WORK / "venv", "; torch is not needed with BENCH='--without torch'"
+                                           if torch else ""))
+        stamp.write_text(json.dumps(dict(have, **wanted)))
+
+    def _cargo(self, name, *flags):
+        if name == "qntx":
+            lock, own = ROOT / "Cargo.lock", HERE / "peers" / "qntx" / "Cargo.lock"
+            stamp = WORK / "qntx-lock"
+            now = hashlib.sha256(lock.read_bytes()).hexdigest()
+            if not own.exists() or not stamp.exists() or stamp.read_text() != now:
+                shutil.copy(str(lock), str(own))
+                stamp.write_text(now)
+        self._run("building " + name, ["cargo", "build", "--release", "--manifest-path", manifest(name)] + list(flags))
+        return CARGO_OUT / "release" / ("bench-" + name)
+
+    def _run(self, what, command, cwd=None, **environment):
+        self.say("preparing: " + what)
+        with open(str(LOG), "wb") as out:
+            try:
+                code = subprocess.call([str(c) for c in command], cwd=str(cwd or ROOT), stdout=out, stderr=out,
+                                       env=dict(os.environ, CARGO_TARGET_DIR=str(CARGO_OUT), **environment))
+            except OSError as error:
+                raise Unavailable("%s: %s" % (what, error))
+        if code:
+            tail = LOG.read_text("utf-8", "replace").strip().splitlines()[-12:]
+            raise Unavailable("%s failed (%s)\n    %s" % (what, " ".join(map(str, command)), "\n    ".join(tail)))
+
+    @staticmethod
+    def _output(command, cwd):
+        try:
+            return subprocess.check_output(command, cwd=str(cwd), universal_newlines=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Unavailable("%s: %s" % (" ".join(command), error))
+
+
+class Workbench(Tools):
     """The directories and the programs of one run."""
 
     def __init__(self, model, onnxruntime, texts, say):
-        self.model, self.onnxruntime, self.texts, self.say = Path(model), Path(onnxruntime), texts, say
+        super().__init__(say)
+        self.model, self.onnxruntime, self.texts = Path(model), Path(onnxruntime), texts
         self.onnx = WORK / "model"
         self.corpora = WORK / ("corpus-%d" % texts)
-        self.unavailable = {}
 
     def environment(self):
         """What every program is told, see README.md."""
-        environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "VIRTUAL_ENV")}
+        environment = super().environment()
         environment.update(
             BENCH_MODEL=str(self.model), BENCH_ONNX=str(self.onnx), BENCH_ONNXRUNTIME=str(self.onnxruntime),
             BENCH_ONNXRUNTIME_LINK=str(self.link), BENCH_MAX_TOKENS=str(self.max_tokens),
             BENCH_CORPUS=str(self.corpora / "mixed.json"), ORT_DYLIB_PATH=str(self.onnxruntime),
             CRITERION_HOME=str(WORK / "criterion"), CARGO_TARGET_DIR=str(CARGO_OUT),
-            HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1")
+            HF_HUB_OFFLINE="1")
         return environment
 
     def prepare(self, without, defaults):
         """The programs that can be measured."""
         WORK.mkdir(parents=True, exist_ok=True)
         torch = "sentence-transformers" not in without
-        self._venv(torch)
+        self._venv(REQUIREMENTS, *([TORCH] if torch else []))
         self._run("texts from Go's standard library", [VENV_PYTHON, HERE / "corpus.py", self.model, self.corpora,
                                                       "--texts", self.texts])
         self._run("the model as ONNX", [VENV_PYTHON, HERE / "make_onnx.py", self.model, self.onnx])
@@ -98,38 +164,6 @@ class Workbench:
         messages = [json.loads(line) for line in LOG.read_text("utf-8").splitlines() if line.startswith("{")]
         return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "embed")
 
-    def _venv(self, torch):
-        files = [HERE / "requirements.txt"] + ([HERE / "requirements-torch.txt"] if torch else [])
-        wanted = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-        stamp = WORK / "venv" / "bench-requirements"
-        have = stamp.read_text().split() if stamp.exists() else []
-        if wanted in have:
-            return
-        if not VENV_PYTHON.exists():
-            self._run("a virtual environment", [newest_python(), "-m", "venv", WORK / "venv"])
-        pip = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-        for file in files:
-            pip += ["-r", file]
-        try:
-            self._run("Python packages" + (" (torch: 3 GB, minutes)" if torch else ""), pip)
-        except Unavailable as reason:
-            raise Unavailable("%s\nThe pinned packages need Python 3.11 or newer on the PATH (then delete %s) and a package "
-                              "index; torch is not needed with BENCH='--without torch'" % (reason, WORK / "venv"))
-        # With torch there is all that a run without it needs.
-        done = [hashlib.sha256(b"".join(f.read_bytes() for f in files[:n + 1])).hexdigest() for n in range(len(files))]
-        stamp.write_text(" ".join(done))
-
-    def _cargo(self, name, *flags):
-        if name == "qntx":
-            lock, own = ROOT / "Cargo.lock", HERE / "peers" / "qntx" / "Cargo.lock"
-            stamp = WORK / "qntx-lock"
-            now = hashlib.sha256(lock.read_bytes()).hexdigest()
-            if not own.exists() or not stamp.exists() or stamp.read_text() != now:
-                shutil.copy(str(lock), str(own))
-                stamp.write_text(now)
-        self._run("building " + name, ["cargo", "build", "--release", "--manifest-path", manifest(name)] + list(flags))
-        return CARGO_OUT / "release" / ("bench-" + name)
-
     def _hugot(self):
         module = HERE / "peers" / "hugot"
         source = self._output(["go", "mod", "download", "-json", "github.com/daulet/tokenizers"], cwd=module)
@@ -167,25 +201,6 @@ class Workbench:
         content = file.read_bytes()
         if not to.exists() or to.read_bytes() != content:
             to.write_bytes(content)
-
-    def _run(self, what, command, cwd=None, **environment):
-        self.say("preparing: " + what)
-        with open(str(LOG), "wb") as out:
-            try:
-                code = subprocess.call([str(c) for c in command], cwd=str(cwd or ROOT), stdout=out, stderr=out,
-                                       env=dict(os.environ, CARGO_TARGET_DIR=str(CARGO_OUT), **environment))
-            except OSError as error:
-                raise Unavailable("%s: %s" % (what, error))
-        if code:
-            tail = LOG.read_text("utf-8", "replace").strip().splitlines()[-12:]
-            raise Unavailable("%s failed (%s)\n    %s" % (what, " ".join(map(str, command)), "\n    ".join(tail)))
-
-    @staticmethod
-    def _output(command, cwd):
-        try:
-            return subprocess.check_output(command, cwd=str(cwd), universal_newlines=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise Unavailable("%s: %s" % (" ".join(command), error))
 
 
 def newest_python():

@@ -1,5 +1,8 @@
 //! The modes of a measured program (see ../README.md), for those that are written in Rust.
 
+#[path = "figures.rs"]
+mod figures;
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +10,8 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use serde_json::{Value, json};
+
+use figures::{milliseconds, number, percentile, status};
 
 const ONE_TEXT: &str = "how do I stop the pump before it floods";
 const ONE_TEXT_RUNS: usize = 200;
@@ -149,26 +154,4 @@ impl Corpus {
             tokens: serde_json::from_value(value["tokens"].take()).expect("tokens"),
         }
     }
-}
-
-fn number<T: std::str::FromStr>(text: &str) -> T {
-    text.parse().unwrap_or_else(|_| panic!("'{text}' is not a number"))
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-/// By nearest rank; null where nothing was measured.
-fn percentile(latencies: &mut [Duration], share: f64) -> Option<f64> {
-    latencies.sort_unstable();
-    let rank = (latencies.len() as f64 * share).ceil() as usize;
-    latencies.get(rank.saturating_sub(1)).map(|&l| milliseconds(l))
-}
-
-/// Megabytes by /proc/self/status; 0 where there is none.
-fn status(field: &str) -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok()).map_or(0.0, |kb| kb / 1024.0)
 }

@@ -4,13 +4,16 @@
 //!
 //! Vectors are random, and with BENCH_MODEL, BENCH_CORPUS and BENCH_ONNXRUNTIME (see benches/README.md) those of real texts.
 
+#[path = "../src/stream.rs"]
+mod stream;
+
 use std::hint::black_box;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use qntx_embed::index::{Index, Request};
 use qntx_embed::{EmbedOptions, Embedder, ModelOptions};
+use stream::stream;
 
 const DIMENSIONS: usize = 384;
 const K: usize = 10;
@@ -44,25 +47,6 @@ fn times(runs: usize, mut call: impl FnMut(usize)) -> Vec<f64> {
 fn show(name: &str, times: &[f64], more: &str) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
     println!("{name:<44} p50 {:8.3} ms   p99 {:8.3} ms   {more}", at(0.5), at(0.99));
-}
-
-/// Reads all bytes once, piece by piece, as a scan does.
-fn stream(bytes: &[u64], threads: usize) -> u64 {
-    let next = AtomicUsize::new(0);
-    let pieces: Vec<&[u64]> = bytes.chunks(4096 * DIMENSIONS / 8).collect();
-    let work = || {
-        let mut sums = [0u64; 16];
-        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for part in piece.as_chunks::<16>().0 {
-                sums.iter_mut().zip(part).for_each(|(sum, x)| *sum ^= x);
-            }
-        }
-        sums.iter().fold(0, |a, b| a ^ b)
-    };
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        helpers.into_iter().fold(work(), |sum, helper| sum ^ helper.join().expect("no panic"))
-    })
 }
 
 fn search_random(rows: usize, runs: usize, all: usize) {
