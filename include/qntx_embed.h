@@ -848,7 +848,7 @@ void qntx_embed_store_free(struct qntx_embed_store *store);
 
 // What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
 // `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
-// `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
+// `max_resident_bytes`, `sqlite` and `sqlite_vec` (their versions). Later versions may add fields. `*json` is the caller's to free with
 // `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
                                          struct qntx_embed_text **json,

@@ -60,7 +60,9 @@ fn every_function_is_in_the_list_of_exports_and_called_by_a_test_in_c() {
         .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap())
         .collect();
     for name in functions {
-        assert!(tests.contains(&format!("{name}(")), "no program in tests/c calls {name}");
+        // Called as it is, or by a macro of the harness.
+        let called = tests.contains(&format!("{name}(")) || tests.contains(&format!("{name},"));
+        assert!(called, "no program in tests/c calls {name}");
     }
 }
 

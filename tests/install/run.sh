@@ -3,6 +3,7 @@
 #
 #   tests/install/run.sh MODEL_DIRECTORY
 set -euo pipefail
+export LC_ALL=C
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 model=$1
