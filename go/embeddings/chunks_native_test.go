@@ -154,10 +154,11 @@ func TestReindexMovesAStoreToAnotherModel(t *testing.T) {
 	if _, err := store.Put(ctx, records); err != nil {
 		t.Fatal(err)
 	}
-	before, err := store.Get(ctx, "note", "7", "old")
+	old, err := store.GetBySource(ctx, "note", "7", "old")
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := old[0]
 
 	stopped, stop := context.WithCancel(ctx)
 	_, err = store.Reindex(stopped, service, embeddings.ReindexOptions{}, embeddings.WithProgress(func(done, total int) {
@@ -182,10 +183,11 @@ func TestReindexMovesAStoreToAnotherModel(t *testing.T) {
 	if err != nil || *report != (embeddings.ReindexReport{Deleted: 600}) {
 		t.Fatalf("%+v, error %v", report, err)
 	}
-	after, err := store.Get(ctx, "note", "7", info.Fingerprint)
+	rows, err := store.GetBySource(ctx, "note", "7", info.Fingerprint)
 	if err != nil {
 		t.Fatal(err)
 	}
+	after := rows[0]
 	result, err := service.Embed(ctx, before.Text, embeddings.WithPromptName(embeddings.PromptDocument))
 	if err != nil || !slices.Equal(after.Vector, result.Vector) || after.Text != before.Text || after.ID != before.ID || !after.CreatedAt.Equal(before.CreatedAt) {
 		t.Errorf("%+v, error %v; before %+v", after, err, before)

@@ -10,7 +10,7 @@ import (
 	"log"
 	"os"
 
-	sqlite3 "github.com/mattn/go-sqlite3"
+	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
@@ -36,7 +36,7 @@ func run(ctx context.Context, model, ours, theirs string) error {
 		return err
 	}
 	defer service.Close()
-	store, err := embeddings.OpenStore(ours)
+	store, err := embeddings.OpenEmbeddingStore(ours)
 	if err != nil {
 		return err
 	}
@@ -54,23 +54,29 @@ func run(ctx context.Context, model, ours, theirs string) error {
 			return err
 		}
 	}
+	// Both may be of one version. But mattn's has no FTS5, without which our store could not be opened, and ours has.
 	var notes int
 	var version string
-	if err := db.QueryRowContext(ctx, "SELECT count(*), sqlite_version() FROM notes").Scan(&notes, &version); err != nil {
+	var words bool
+	query := "SELECT count(*), sqlite_version(), sqlite_compileoption_used('ENABLE_FTS5') FROM notes"
+	if err := db.QueryRowContext(ctx, query).Scan(&notes, &version, &words); err != nil {
 		return err
 	}
-	header, _, _ := sqlite3.Version()
-	if notes != 20 || version != header {
-		return fmt.Errorf("mattn/go-sqlite3 has %d notes of 20, and says version %s, its own being %s", notes, version, header)
+	if notes != 20 || words {
+		return fmt.Errorf("mattn/go-sqlite3 has %d notes of 20, and has FTS5: %v; it must not, its own has none", notes, words)
 	}
 	if _, err := db.ExecContext(ctx, "SELECT vec_version()"); err == nil {
 		return fmt.Errorf("mattn's connection has our sqlite-vec")
 	}
-	query, err := service.Embed(ctx, "kittens")
+	kittens, err := service.Embed(ctx, "kittens", embeddings.WithPromptName(embeddings.PromptQuery))
 	if err != nil {
 		return err
 	}
-	found, err := store.Search(ctx, query, 3)
+	model, err := service.ModelInfo(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := store.Search(ctx, kittens.Vector, embeddings.SearchOptions{Fingerprint: model.Fingerprint, Limit: 3})
 	if err != nil {
 		return err
 	}

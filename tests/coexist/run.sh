@@ -17,8 +17,10 @@ for file in qntx_embed qntx_embed-static; do
 done
 
 cd "$root/tests/coexist"
-# mattn/go-sqlite3 carries SQLite's amalgamation: another version than ours, and no package of the system is needed.
-amalgamation=$(go list -m -f '{{.Dir}}' github.com/mattn/go-sqlite3)
+# mattn/go-sqlite3 carries SQLite's amalgamation; an older one of these has another version than ours, and no package of the
+# system is needed.
+amalgamation=$(go mod download -json github.com/mattn/go-sqlite3@v1.14.24 |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
 cc -O1 -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -c "$amalgamation/sqlite3-binding.c" -o "$work/sqlite3.o"
 
 for mode in qntx_embed qntx_embed-static; do
