@@ -69,12 +69,13 @@ fn apply_one(transaction: &Connection, migration: &Migration, name: &str) -> Res
 /// Leaves as they are: a file of a newer library; one that has a table `embeddings` of something else; and, where it
 /// cannot be written to, one that is not of the newest schema.
 pub fn refuse_others(database: &Connection, access: Access, name: &str) -> Result<()> {
-    // In one transaction: another process may be making the tables now.
+    // In one transaction, because another process may be making the tables now. It begins with the first of these, which
+    // reads what is always there.
     let read = || {
         let transaction = database.unchecked_transaction()?;
-        Ok((newest(&transaction)?, has_embeddings(&transaction)?))
+        Ok((has_embeddings(&transaction)?, newest(&transaction)?))
     };
-    let (newest, has_embeddings) = read().map_err(|e| connection::error(name, "opened", &e))?;
+    let (has_embeddings, newest) = read().map_err(|e| connection::error(name, "opened", &e))?;
     let known = MIGRATIONS.last().map_or(0, |m| m.number);
     let refused = match newest {
         Some(found) if found > known => {

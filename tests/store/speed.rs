@@ -1,5 +1,6 @@
-//! Measures, not checks: `cargo test --release --test store speed -- --ignored --nocapture`.
+//! Measures, not checks: `cargo test --release --test store speed -- --ignored --nocapture --test-threads 1`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use qntx_embed::index::{self, Request};
@@ -46,13 +47,10 @@ impl Pace {
     }
 }
 
-#[test]
-#[ignore = "takes a minute; run it alone"]
-fn ingest_and_search() {
+/// A store that is filled, with the time that it takes.
+fn filled(path: &Path) -> Store {
     let (rows, batch) = sizes();
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let path = directory.path().join("speed.db");
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(path).unwrap();
     let mut random = Random(1);
     let pool = vectors(batch, DIMENSIONS, 2);
     let mut pace = Pace::default();
@@ -73,7 +71,22 @@ fn ingest_and_search() {
     }
     pace.end(&format!("ingest in batches of {batch}"));
     println!("{:?}", store.stats().unwrap());
+    store
+}
 
+#[test]
+#[ignore = "takes a minute; run it alone"]
+fn ingest() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    drop(filled(&directory.path().join("speed.db")));
+}
+
+#[test]
+#[ignore = "takes a minute; run it alone"]
+fn ingest_and_search() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("speed.db");
+    let store = filled(&path);
     let filter = Filter::parse(r#"["=","metadata.year",7]"#).unwrap();
     let query = &vectors(1, DIMENSIONS, 9)[0];
     let near = Query::Vector(query);
@@ -187,7 +200,8 @@ fn resident(store: &Store, pool: &[Vec<f32>], rows: usize, filter: &Filter) {
 #[ignore = "takes some minutes; run it alone"]
 fn sqlite_alone() {
     let (rows, batch) = sizes();
-    for (words, vectors_again) in [(false, false), (true, false), (true, true)] {
+    let all = [(false, false), (true, false), (true, true)];
+    for (words, vectors_again) in all.into_iter().skip(number("QNTX_EMBED_SPEED_SKIP", 0)) {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut connection = Connection::open(directory.path().join("alone.db")).unwrap();
         let settings = "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
