@@ -2,8 +2,9 @@
 
     search_check.py DATA ROWS ANSWERS     prints one line of JSON; needs numpy
 
-ANSWERS is what a program wrote (README.md). A hit is right where its row passes the filter and is as near as the tenth of the
-right answer, within what rounding in f32 may do. recall is right hits by those that there are to find, over all answers.
+ANSWERS is what a program wrote (README.md). A hit is right where its row passes the filter and is as near as the tenth of
+the right answer, within what rounding in f32 may do. recall is right hits by those that there are to find, over all
+answers.
 """
 import json
 import sys

@@ -7,9 +7,9 @@
     queries.f32     more vectors of the same making
     truth-ROWS.json of each filter how many rows pass it, and for each query the cosine of its tenth (or last) right hit
 
-A vector is one of 1,000 random directions and a random one of 0.6 to 1.6 times its length, brought to unit length: two of a
-direction have a cosine of 0.28 to 0.74, two of different ones about 0. All from one seed, in blocks of 10,000 rows, so fewer
-rows are the beginning of more.
+A vector is one of 1,000 random directions and a random one of 0.6 to 1.6 times its length, brought to unit length: two of
+a direction have a cosine of 0.28 to 0.74, two of different ones about 0. All from one seed, in blocks of 10,000 rows, so
+fewer rows are the beginning of more.
 """
 import hashlib
 import json

@@ -23,14 +23,15 @@ class Faiss:
     def __init__(self, store):
         self.index = faiss.read_index(str(store / "index.faiss"))
         tags = numpy.fromfile(str(store / "tags.u16"), "u2")
-        # faiss knows no metadata: a caller looks up the rows that pass. Made once here, which costs its searches nothing.
+        # faiss knows no metadata: a caller looks up the rows that pass. Once here, which costs its searches nothing.
         self.parameters = {"all": None}
         for name in ("half", "percent", "myriad"):
             places = passing(name, tags)
             if 10 * len(places) < len(tags):
                 selector = faiss.IDSelectorArray(places)
             else:
-                selector = faiss.IDSelectorBitmap(numpy.packbits(numpy.isin(numpy.arange(len(tags)), places), bitorder="little"))
+                bits = numpy.isin(numpy.arange(len(tags)), places)
+                selector = faiss.IDSelectorBitmap(numpy.packbits(bits, bitorder="little"))
             self.parameters[name] = faiss.SearchParameters(sel=selector)
 
     def search(self, query, name):

@@ -15,8 +15,8 @@ PARTS = 10
 
 def main(ingest, open_program):
     """`ingest(store)` gives an object with add(first, vectors, tags), the rows from the number `first`, and finish();
-    `open_program(store)` one with search(query, filter), which gives the numbers of the nearest rows, best first. What the
-    latter has in a dictionary `extra` in the end is reported too."""
+    `open_program(store)` one with search(query, filter), which gives the numbers of the nearest rows, best first. What
+    the latter has in a dictionary `extra` in the end is reported too."""
     mode, data, rows, store, *rest = sys.argv[1:]
     data, rows, store = Path(data), int(rows), Path(store)
     if mode == "ingest":
@@ -62,13 +62,13 @@ def measure_search(open_program, data, store, seconds, answers_file):
             cells.append(dict(filter=name, callers=callers, **cell(program, queries, name, callers, seconds, found)))
         answers[name] = sorted(found)
     answers_file.write_text(json.dumps(answers))
-    return dict(getattr(program, "extra", {}), open_ms=(opened - start) * 1e3, first_ms=(first - opened) * 1e3, cells=cells,
-                rss_mb=rss())
+    return dict(getattr(program, "extra", {}), open_ms=(opened - start) * 1e3, first_ms=(first - opened) * 1e3,
+                cells=cells, rss_mb=rss())
 
 
 def cell(program, queries, name, callers, seconds, found):
-    """Callers in threads of their own, after one search each that does not count. All searches that begin within the window
-    count, and the time until the last of them has ended."""
+    """Callers in threads of their own, after one search each that does not count. All searches that begin within the
+    window count, and the time until the last of them has ended."""
     barrier, latencies, ends = threading.Barrier(callers), [], []
 
     def caller(number):

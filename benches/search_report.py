@@ -60,8 +60,8 @@ class Summary:
         return [program for _, program in sorted((s.median, p) for s, p in found if s)]
 
     def to(self, program, mode, rows, field):
-        """Our search of all rows by what another program took: within each round, because neighbours in time had the same
-        machine; then the median."""
+        """Our search of all rows by what another program took: within each round, because neighbours in time had the
+        same machine; then the median."""
         by_round = {s["round"]: field(s) for s in self.of(program, mode, rows)}
         ratios = [cell(s, "all", 1)["p50_ms"] / by_round[s["round"]] for s in self.of(OURS, "search", rows)
                   if s["round"] in by_round]
@@ -112,10 +112,10 @@ def stores(s):
                 middle(s.spread(program, "ingest", rows, "file_mb"), 4),
                 middle(s.spread(program, "search", rows, "open_ms")),
                 middle(s.spread(program, "search", rows, "first_ms")),
-                "%s / %s" % tuple(middle(s.spread(program, "search", rows, field), 4) for field in ("rss_mb", "peak_mb")),
+                "%s / %s" % tuple(middle(s.spread(program, "search", rows, x), 4) for x in ("rss_mb", "peak_mb")),
             ])
-    return table(["rows", "", "rows/s stored (least – most)", "last tenth by first", "MB peak, storing", "MB on disk", "open ms",
-                  "first search ms", "MB after / peak, searching"], lines)
+    return table(["rows", "", "rows/s stored (least – most)", "last tenth by first", "MB peak, storing", "MB on disk",
+                  "open ms", "first search ms", "MB after / peak, searching"], lines)
 
 
 def times_of(spread):
@@ -134,12 +134,14 @@ def goals(s):
     goal("top 10 of 1,000,000: at most 1.3 x one plain read of a byte a component",
          s.to(OURS, "read", 1000000, lambda x: x["read_p50_ms"]), lambda x: x <= 1.3, lambda x: times(x) + " x")
     slower = s.to("sqlite-vec", "search", 100000, lambda x: cell(x, "all", 1)["p50_ms"])
-    goal("top 10 of 100,000: 10 x as fast as sqlite-vec", slower and 1 / slower, lambda x: x >= 10, lambda x: "%.1f x" % x)
+    goal("top 10 of 100,000: 10 x as fast as sqlite-vec", slower and 1 / slower, lambda x: x >= 10,
+         lambda x: "%.1f x" % x)
     stored = s.spread(OURS, "ingest", 100000, rows_per_s)
-    goal("storing 100,000 rows: 30,000 rows/s", stored and stored.median, lambda x: x >= 30000, lambda x: number(x) + " rows/s")
+    goal("storing 100,000 rows: 30,000 rows/s", stored and stored.median, lambda x: x >= 30000,
+         lambda x: number(x) + " rows/s")
     even = s.spread(OURS, "ingest", 1000000, evenness)
-    goal("storing 1,000,000 rows: the last tenth at 0.8 x the rate of the first", even and even.median, lambda x: x >= 0.8,
-         lambda x: times(x) + " x")
+    goal("storing 1,000,000 rows: the last tenth at 0.8 x the rate of the first", even and even.median,
+         lambda x: x >= 0.8, lambda x: times(x) + " x")
     count, worst = s.answers(OURS)
     goal("every answer right: %s different ones" % format(count, ","), worst, lambda x: x == 1,
          lambda x: "recall@10 %.4f" % x)
@@ -170,16 +172,17 @@ def markdown(s):
     r, m = s.results, s.results["machine"]
     parts = [
         "# Benchmarks: search\n",
-        "Written by `%s` on %s; do not edit. Every figure is the median of %d round%s (of more than 100,000 rows there is one), "
-        "on this machine, in this one run.\n" % (r["command"], r["date"], r["rounds"], "" if r["rounds"] == 1 else "s"),
+        "Written by `%s` on %s; do not edit. Every figure is the median of %d round%s (of more than 100,000 rows there is "
+        "one), on this machine, in this one run.\n" % (
+            r["command"], r["date"], r["rounds"], "" if r["rounds"] == 1 else "s"),
         "> A run of `--quick`: it shows that all works, its figures mean little.\n" if r["quick"] else "",
         "![Latency of a search by rows and filter](benchmarks-search.svg)\n",
         "## Goals\n", goals(s),
     ]
     for rows in r["sizes"]:
         if s.measured(rows):
-            parts += ["## The nearest 10 of %s rows\n" % format(rows, ","), "One caller:\n", one_caller(s, rows), yardsticks(s, rows),
-                      "Eight callers at once:\n", eight_callers(s, rows)]
+            parts += ["## The nearest 10 of %s rows\n" % format(rows, ","), "One caller:\n", one_caller(s, rows),
+                      yardsticks(s, rows), "Eight callers at once:\n", eight_callers(s, rows)]
     parts += ["## Storing, opening, memory\n", stores(s)]
     parts += ["## Machine and versions\n", table(["", ""], [
         ["processor", "%s, %d cores, %s" % (m["cpu"], m["cores"], ", ".join(m["sets"]) or "instruction sets unknown")],
@@ -195,24 +198,25 @@ def markdown(s):
 
 def method(s):
     items = [
-        "Vectors: 384 dimensions, clustered, from one seed (`benches/search_data.py` says how); 200 queries of the same making. A "
-        "filter asks for one value of a metadata field that so many of the rows have, at random places.",
-        "Storing and searching are a process each, alone, the programs by turns and each round in another order. Every search gives "
-        "the numbers of the ten nearest rows; the queries take turns. Callers are threads (chromem-go: goroutines) and search for "
-        "%s s, after one search each that does not count." % number(s.results["seconds"]),
-        "Every answer that was timed is compared with brute force in f64 (`benches/search_check.py`). recall@10 is the worst of the "
-        "four filters and of all rounds; hits are right where rounding in f32 may have exchanged them.",
+        "Vectors: 384 dimensions, clustered, from one seed (`benches/search_data.py` says how); 200 queries of the same "
+        "making. A filter asks for one value of a metadata field that so many of the rows have, at random places.",
+        "Storing and searching are a process each, alone, the programs by turns and each round in another order. Every "
+        "search gives the numbers of the ten nearest rows; the queries take turns. Callers are threads (chromem-go: "
+        "goroutines) and search for %s s, after one search each that does not count." % number(s.results["seconds"]),
+        "Every answer that was timed is compared with brute force in f64 (`benches/search_check.py`). recall@10 is the "
+        "worst of the four filters and of all rounds; hits are right where rounding in f32 may have exchanged them.",
         "Where a search takes longer than a hundredth of the time above, p99 is the slowest one.",
-        "Stored in batches of 10,000 rows (10,000 rows: of 1,000). libqntx_embed stores what the others do and a text of 25 words, "
-        "in the table, in vec0 and in its index of words; it and sqlite-vec have each batch on disk when it is "
-        "acknowledged, with the same settings of SQLite. faiss, numpy and chromem-go write one file in the end, which counts.",
+        "Stored in batches of 10,000 rows (10,000 rows: of 1,000). libqntx_embed stores what the others do and a text of "
+        "25 words, in the table, in vec0 and in its index of words; it and sqlite-vec have each batch on disk when it is "
+        "acknowledged, with the same settings of SQLite. faiss, numpy and chromem-go write one file in the end, which "
+        "counts.",
         "“Not resident” is the same store opened with `max_resident_bytes` 1, so that vec0 and the rows answer.",
-        "Opening is from files in the page cache. faiss, numpy and chromem-go read the whole file then; libqntx_embed is told to "
-        "build its index in memory at the first search (`index` `resident`), and chooses itself afterwards. Memory is of the "
-        "process: after all searches, and at its peak (`ru_maxrss`); Python's own is in it.",
-        "sqlite-vec: its wheel of PyPI, loaded into apsw's SQLite, one connection for each caller, filters on metadata columns. "
-        "faiss and numpy know no metadata: the numbers of the rows that pass a filter are made before, which costs their "
-        "searches nothing.",
+        "Opening is from files in the page cache. faiss, numpy and chromem-go read the whole file then; libqntx_embed is "
+        "told to build its index in memory at the first search (`index` `resident`), and chooses itself afterwards. "
+        "Memory is of the process: after all searches, and at its peak (`ru_maxrss`); Python's own is in it.",
+        "sqlite-vec: its wheel of PyPI, loaded into apsw's SQLite, one connection for each caller, filters on metadata "
+        "columns. faiss and numpy know no metadata: the numbers of the rows that pass a filter are made before, which "
+        "costs their searches nothing. Eight callers of these three share Python's interpreter lock between searches.",
         "The plain read takes as many bytes as the index in memory scans, with all threads.",
     ]
     return "\n".join("- " + item for item in items)

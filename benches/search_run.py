@@ -1,6 +1,6 @@
-"""Measures how fast this library searches, side by side with other programs. Started by `make bench-search`; README.md has more.
+"""Measures how fast this library searches, side by side with other programs. Started by `make bench-search`.
 
-Needs Python 3.8 or newer, and only its standard library.
+README.md has more. Needs Python 3.8 or newer, and only its standard library.
 """
 import argparse
 import datetime
@@ -26,7 +26,7 @@ REPEATED = 100000
 def arguments():
     parser = argparse.ArgumentParser(prog="make bench-search BENCH='…'", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true",
-                        help="one round of 10,000 rows, to see that all works; writes to target/bench/search-quick, not to docs/")
+                        help="one round of 10,000 rows, to see that all works; writes to target/bench/search-quick")
     parser.add_argument("--rounds", type=int, help="how often each program is measured (3; with 1,000,000 rows once)")
     parser.add_argument("--seconds", type=float, help="how long callers search (1.5)")
     parser.add_argument("--rows", type=int, action="append", help="how many rows are searched; may be repeated (%s)" %
@@ -103,7 +103,8 @@ def said_of(sample):
     if sample["mode"] == "read":
         text = "%s ms" % report.number(sample["read_p50_ms"])
     elif sample["mode"] == "ingest":
-        text = "%s rows/s, %s MB" % (report.number(search_report.rows_per_s(sample), 4), report.number(sample["file_mb"]))
+        rate = search_report.rows_per_s(sample)
+        text = "%s rows/s, %s MB" % (report.number(rate), report.number(sample["file_mb"]))
     else:
         text = "p50 ms: " + ", ".join("%s %s" % (words, report.number(search_report.cell(sample, name, 1)["p50_ms"]))
                                       for name, words in search_report.FILTERS.items())
@@ -130,7 +131,7 @@ def run(a):
         except FileNotFoundError:
             raise prepare.Unavailable("no run to report; measure first")
     say("every program runs alone, as a whole process; leave the machine alone meanwhile")
-    say("about %s, and some minutes more the first time, to build and fetch what is needed (target/bench, %.0f GB at most)" % (
+    say("about %s, and some minutes more the first time, to build and fetch what is needed (target/bench, %.0f GB)" % (
         "a minute" if a.quick else "20 minutes", 1 + max(a.rows) * 8e-6))
     lock = only_one()
     bench = SearchBench(say)

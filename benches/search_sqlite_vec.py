@@ -30,8 +30,9 @@ class Ingest:
     def add(self, first, vectors, tags):
         columns = [column.tolist() for column in fields(tags).values()]
         rows = zip(range(first, first + len(vectors)), map(memoryview, vectors), *columns)
+        sql = "INSERT INTO rows (rowid, vector, half, percent, myriad) VALUES (?, ?, ?, ?, ?)"
         with self.connection:
-            self.connection.executemany("INSERT INTO rows (rowid, vector, half, percent, myriad) VALUES (?, ?, ?, ?, ?)", rows)
+            self.connection.executemany(sql, rows)
 
     def finish(self):
         self.connection.close()

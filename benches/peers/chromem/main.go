@@ -75,8 +75,8 @@ func noTexts(context.Context, string) ([]float32, error) {
 	return nil, fmt.Errorf("no text is to be embedded")
 }
 
-// ingest adds the rows in tenths, each in batches of at most 10,000; reading the vectors is not counted. The database is in
-// memory and written whole in the end: the persistent kind makes a file of each row.
+// ingest adds the rows in tenths, each in batches of at most 10,000; reading the vectors is not counted. The database is
+// in memory and written whole in the end: the persistent kind makes a file of each row.
 func ingest(data string, rows int, store string) (result, error) {
 	vectors, err := os.Open(filepath.Join(data, "vectors.f32"))
 	if err != nil {
@@ -229,9 +229,11 @@ func search(data, store string, window time.Duration, answersFile string) (resul
 	}, nil
 }
 
-// cell lets goroutines search, after one search each that does not count. All searches that begin within the window count,
-// and the time until the last of them has ended.
-func (s searched) cell(where map[string]string, callers int, window time.Duration, found map[answer]bool) (result, error) {
+// cell lets goroutines search, after one search each that does not count. All searches that begin within the window
+// count, and the time until the last of them has ended. What they find goes into found.
+func (s searched) cell(
+	where map[string]string, callers int, window time.Duration, found map[answer]bool,
+) (result, error) {
 	var (
 		mutex     sync.Mutex
 		ready     sync.WaitGroup

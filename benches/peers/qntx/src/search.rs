@@ -192,8 +192,8 @@ fn search(data: &Path, directory: &Path, seconds: f64, answers_file: &Path) -> V
     })
 }
 
-/// Callers in threads of their own, after one search each that does not count. All searches that begin within the window
-/// count, and the time until the last of them has ended.
+/// Callers in threads of their own, after one search each that does not count. All searches that begin within the
+/// window count, and the time until the last of them has ended.
 fn cell(searched: &Searched, filter: usize, callers: usize, seconds: f64, answers: &Mutex<Answers>) -> Value {
     let window = Duration::from_secs_f64(seconds);
     let barrier = Barrier::new(callers);
