@@ -546,7 +546,7 @@ func TestALongTextIsStoredInChunksAndMovedToAnotherModel(t *testing.T) {
 			t.Fatalf("ingest: exit code %d, %q, %s; expected %q", code, out, stderr, want)
 		}
 	}
-	code, out, stderr := finish(t, process(t, append([]string{"search", "where is the code of the strongbox?", "--json"}, flags...)...))
+	code, out, stderr := finish(t, process(t, append([]string{"search", "where is the combination of the safe written?", "--json"}, flags...)...))
 	var response server.SearchResponse
 	if err := json.Unmarshal([]byte(out), &response); code != 0 || err != nil || len(response.Results) == 0 ||
 		!strings.Contains(response.Results[0].Text, fact) || len(response.Results[0].Text) > 400 {
