@@ -176,7 +176,7 @@ func TestReindexMovesAStoreToAnotherModel(t *testing.T) {
 	if err != nil || *report != (embeddings.ReindexReport{Embedded: 344}) || !slices.Equal(told, []int{256, 600, 512, 600, 600, 600}) {
 		t.Fatalf("%+v, error %v, told %v", report, err, told)
 	}
-	if n, err := store.Count(ctx); n != 1200 || err != nil {
+	if n, err := store.Count(ctx, embeddings.Selection{}); n != 1200 || err != nil {
 		t.Fatal(n, err)
 	}
 	report, err = store.Reindex(ctx, service, embeddings.ReindexOptions{})
