@@ -72,11 +72,11 @@ func run(ctx context.Context, model, ours, theirs string) error {
 	if err != nil {
 		return err
 	}
-	model, err := service.ModelInfo(ctx)
+	info, err := service.ModelInfo(ctx)
 	if err != nil {
 		return err
 	}
-	found, err := store.Search(ctx, kittens.Vector, embeddings.SearchOptions{Fingerprint: model.Fingerprint, Limit: 3})
+	found, err := store.Search(ctx, kittens.Vector, embeddings.SearchOptions{Fingerprint: info.Fingerprint, Limit: 3})
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,8 @@ fn ingest_and_search() {
         times.sort_by(f64::total_cmp);
         println!("search, {what}: {:.2} ms (median of 9)", times[4]);
     }
-    resident(&store, &pool, rows, &filter);
+    let (rows, batch) = sizes();
+    resident(&store, &vectors(batch, DIMENSIONS, 2), rows, &filter);
     let start = Instant::now();
     drop(store);
     let store = Store::open(&path).unwrap();
