@@ -49,6 +49,11 @@ fn make(path: &Path, rows: &[Old]) -> Connection {
              CREATE INDEX idx_embeddings_created_at ON embeddings (created_at);",
         )
         .unwrap();
+    insert(&connection, rows);
+    connection
+}
+
+fn insert(connection: &Connection, rows: &[Old]) {
     for row in rows {
         connection
             .execute(
@@ -65,6 +70,14 @@ fn make(path: &Path, rows: &[Old]) -> Connection {
             )
             .unwrap();
     }
+}
+
+/// [`make`] in one transaction.
+fn make_at_once(path: &Path, rows: &[Old]) -> Connection {
+    let connection = make(path, &[]);
+    connection.execute_batch("BEGIN").unwrap();
+    insert(&connection, rows);
+    connection.execute_batch("COMMIT").unwrap();
     connection
 }
 
@@ -329,6 +342,51 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
     assert_eq!(fs::read(&path).unwrap(), before);
     let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["old.db"]);
+}
+
+/// Not a test: what the killed process does.
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn migrate_until_killed() {
+    let Some(path) = std::env::var_os("QNTX_EMBED_TEST_KILL") else { return };
+    Store::migrate(path.as_ref(), &APPLY).unwrap();
+}
+
+#[test]
+fn a_killed_migration_is_done_or_was_never_begun() {
+    let mut random = Random(u64::from(std::process::id()));
+    let directory = tempfile::tempdir().unwrap();
+    let rows = vectors(1500, 64, 3);
+    let old: Vec<Old> =
+        rows.iter().enumerate().map(|(i, v)| Old::new(&i.to_string(), &i.to_string(), "a text", v)).collect();
+    let (mut done, mut not) = (0, 0);
+    for round in 0..12 {
+        let path = directory.path().join(format!("{round}.db"));
+        drop(make_at_once(&path, &old));
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "migrate::migrate_until_killed", "--ignored"])
+            .env("QNTX_EMBED_TEST_KILL", &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(random.next() % 120)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        match Store::open(&path) {
+            Ok(store) => {
+                assert_eq!((store.all(), store.verify(false).unwrap().problems), (1500, Vec::new()), "round {round}");
+                done += 1;
+            }
+            Err(e) => {
+                assert_eq!(e.code(), Code::StoreVersion, "round {round}: {e}");
+                let _ = fs::remove_file(directory.path().join(format!("{round}.db.backup")));
+                assert_eq!(Store::migrate(&path, &APPLY).unwrap().kept, 1500, "round {round}");
+                assert_eq!(Store::open(&path).unwrap().all(), 1500, "round {round}");
+                not += 1;
+            }
+        }
+    }
+    println!("{done} were done, {not} were not begun");
 }
 
 #[test]
