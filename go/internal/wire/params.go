@@ -21,9 +21,6 @@ const (
 
 // Filter reads a filter in JSON.
 func Filter(name, value string) (embeddings.Filter, error) {
-	if unpairedSurrogate([]byte(value)) {
-		return embeddings.Filter{}, fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", name)
-	}
 	filter, err := embeddings.ParseFilter(value)
 	if err != nil {
 		return embeddings.Filter{}, fmt.Errorf("%s: %w", name, err)
