@@ -209,7 +209,7 @@ func TestAPanicInTheProgressOfReindexComesOut(t *testing.T) {
 		if got := recover(); got != "no more" {
 			t.Error(got)
 		}
-		if _, err := store.Count(t.Context()); err != nil {
+		if _, err := store.Count(t.Context(), embeddings.Selection{}); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -14,7 +14,7 @@ import (
 // is not, it costs an inference to hear of a mistake. (They differ on integers of more than 64 bits without a sign, which the
 // library takes for floats, and Go refuses rather than lose digits.)
 func TestGoAndTheLibraryReadTheSameFilters(t *testing.T) {
-	store, err := capi.OpenStore(":memory:")
+	store, err := capi.OpenStore(":memory:", capi.StoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
