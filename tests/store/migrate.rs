@@ -49,34 +49,16 @@ fn make(path: &Path, rows: &[Old]) -> Connection {
              CREATE INDEX idx_embeddings_created_at ON embeddings (created_at);",
         )
         .unwrap();
-    insert(&connection, rows);
-    connection
-}
-
-fn insert(connection: &Connection, rows: &[Old]) {
+    connection.execute_batch("BEGIN").unwrap();
     for row in rows {
+        let Old { id, source_type, source_id, text, embedding, dimensions, updated_at } = row;
         connection
             .execute(
                 "INSERT INTO embeddings VALUES (?1, ?2, ?3, ?4, ?5, 'MiniLM', ?6, '2025-01-01T00:00:00Z', ?7)",
-                params![
-                    row.id,
-                    row.source_type,
-                    row.source_id,
-                    row.text,
-                    row.embedding,
-                    row.dimensions,
-                    row.updated_at
-                ],
+                params![id, source_type, source_id, text, embedding, dimensions, updated_at],
             )
             .unwrap();
     }
-}
-
-/// [`make`] in one transaction.
-fn make_at_once(path: &Path, rows: &[Old]) -> Connection {
-    let connection = make(path, &[]);
-    connection.execute_batch("BEGIN").unwrap();
-    insert(&connection, rows);
     connection.execute_batch("COMMIT").unwrap();
     connection
 }
@@ -362,7 +344,7 @@ fn a_killed_migration_is_done_or_was_never_begun() {
     let (mut done, mut not) = (0, 0);
     for round in 0..12 {
         let path = directory.path().join(format!("{round}.db"));
-        drop(make_at_once(&path, &old));
+        drop(make(&path, &old));
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "migrate::migrate_until_killed", "--ignored"])
             .env("QNTX_EMBED_TEST_KILL", &path)
