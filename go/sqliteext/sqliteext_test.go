@@ -1,4 +1,4 @@
-//go:build rustembeddings && cgo
+//go:build rustembeddings && cgo && sqlite_fts5
 
 package sqliteext_test
 
