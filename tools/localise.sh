@@ -18,13 +18,14 @@ if [ "$(uname)" != Linux ]; then
   exit
 fi
 
+# rustc's intermediate code goes first: nobody needs it here, and an older LLVM in the linker's plugins would stumble over it.
+objcopy --remove-section=.llvmbc --remove-section=.llvmcmd "$from" "$work/native.a"
 # What no function of ours reaches is left out (--gc-sections); groups of sections are dissolved, because their names
 # would be global.
-roots=$(nm --defined-only "$from" 2>/dev/null | awk '$2 == "T" && $3 ~ /^qntx_embed_/ { print "-u " $3 }' | sort -u)
+roots=$(nm --defined-only "$work/native.a" | awk '$2 == "T" && $3 ~ /^qntx_embed_/ { print "-u " $3 }' | sort -u)
 # shellcheck disable=SC2086 # one word each
-ld -r --whole-archive --force-group-allocation --gc-sections $roots "$from" -o "$work/qntx_embed.o"
-objcopy --wildcard --keep-global-symbol='qntx_embed_*' --remove-section=.llvmbc --remove-section=.llvmcmd \
-  --strip-debug "$work/qntx_embed.o"
+ld -r --whole-archive --force-group-allocation --gc-sections $roots "$work/native.a" -o "$work/qntx_embed.o"
+objcopy --wildcard --keep-global-symbol='qntx_embed_*' --strip-debug "$work/qntx_embed.o"
 
 others=$(nm --defined-only --extern-only "$work/qntx_embed.o" | awk '$3 !~ /^qntx_embed_/ { print $3 }')
 [ -z "$others" ] || { echo "localise: these names are still global: $others" >&2; exit 1; }
