@@ -184,9 +184,13 @@ impl Splitter<'_> {
             return Ok(found);
         }
         // What comes first may be the rest of a word, and is none of these.
-        let words = finer_ends(&self.text[earliest..fit.end], End::Word).into_iter().map(|at| earliest + at);
-        let words: Vec<usize> = words.collect();
-        Ok(self.first_to_lead_on(&words, fit.end)?.unwrap_or((fit.end, alone)))
+        let last = &self.text[earliest..fit.end];
+        let mut inside = finer_ends(last, End::Word);
+        if inside.is_empty() {
+            inside = finer_ends(last, End::Character);
+        }
+        inside.iter_mut().for_each(|at| *at += earliest);
+        Ok(self.first_to_lead_on(&inside, fit.end)?.unwrap_or((fit.end, alone)))
     }
 
     /// The first of some beginnings before `end` from which a chunk has no more than the overlap before `end`, and something
@@ -352,6 +356,8 @@ mod tests {
             split(text, max, 0, &each).unwrap().into_iter().map(|chunk| &text[chunk.bytes]).collect::<Vec<_>>()
         };
         assert_eq!(cut("abcdefgh", 3), ["abc", "def", "gh"]);
+        let overlapping = split("abcdefgh", 4, 2, &each).unwrap();
+        assert_eq!(overlapping.into_iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(), [0..4, 2..6, 4..8]);
         // A letter with its accent, a family with its joiners.
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 3), ["e\u{301}", "e\u{301}", "e\u{301}"]);
         assert_eq!(cut("👨‍👩‍👧👨‍👩‍👧", 6), ["👨‍👩‍👧", "👨‍👩‍👧"]);
