@@ -41,8 +41,8 @@ struct Fit {
     tokens: usize,
 }
 
-/// Cuts a text into chunks of at most `max_tokens`, of which each begins at most `overlap` tokens before the end of the one
-/// before. `tokens` says how many a text has, with all that is put around it. No chunks are only those of the empty text.
+/// Cuts a text into chunks of at most `max_tokens`, of which each begins at most `overlap` tokens before the end of the
+/// one before. `tokens` says how many a text has, with all that is put around it. Only the empty text has no chunks.
 pub fn split(
     text: &str,
     max_tokens: usize,
@@ -167,7 +167,8 @@ impl Splitter<'_> {
         }
     }
 
-    /// Where the chunk after one begins, and how far it reaches: farther than that one, with as much overlap as allows it.
+    /// Where the chunk after one begins, and how far it reaches: farther than that one, with as much overlap as allows
+    /// it.
     fn next(&mut self, begin: usize, fit: Fit) -> Result<(usize, Fit)> {
         // First, because it also makes known how the text that follows can be cut.
         let alone = self.reach(fit.end)?;
@@ -193,8 +194,8 @@ impl Splitter<'_> {
         Ok(self.first_to_lead_on(&inside, fit.end)?.unwrap_or((fit.end, alone)))
     }
 
-    /// The first of some beginnings before `end` from which a chunk has no more than the overlap before `end`, and something
-    /// after it.
+    /// The first of some beginnings before `end` from which a chunk has no more than the overlap before `end`, and
+    /// something after it.
     fn first_to_lead_on(&self, beginnings: &[usize], end: usize) -> Result<Option<(usize, Fit)>> {
         let (mut low, mut high, mut found) = (0, beginnings.len(), None);
         while low < high {
@@ -226,8 +227,8 @@ fn coarse_ends(text: &str) -> BTreeMap<usize, End> {
     ends
 }
 
-/// Bytes without a word after which a sentence is over. The crate looks ahead anew at each sign after a full stop (rule SB8
-/// of UAX #29), so a long run of them would take forever.
+/// Bytes without a word after which a sentence is over. The crate looks ahead anew at each sign after a full stop (rule
+/// SB8 of UAX #29), so a long run of them would take forever.
 const MAX_QUIET: usize = 128;
 
 /// Where sentences end in a paragraph, by UAX #29, but that a single line break is a space: lines are often wrapped.
