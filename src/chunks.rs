@@ -41,8 +41,8 @@ struct Fit {
     tokens: usize,
 }
 
-/// Cuts a text into chunks of at most `max_tokens`, of which each begins at most `overlap` tokens before the end of the one
-/// before. `tokens` says how many a text has, with all that is put around it. No chunks are only those of the empty text.
+/// Cuts a text into chunks of at most `max_tokens`, of which each begins at most `overlap` tokens before the end of the
+/// one before. `tokens` says how many a text has, with all that is put around it. Only the empty text has no chunks.
 pub fn split(
     text: &str,
     max_tokens: usize,
@@ -167,7 +167,8 @@ impl Splitter<'_> {
         }
     }
 
-    /// Where the chunk after one begins, and how far it reaches: farther than that one, with as much overlap as allows it.
+    /// Where the chunk after one begins, and how far it reaches: farther than that one, with as much overlap as allows
+    /// it.
     fn next(&mut self, begin: usize, fit: Fit) -> Result<(usize, Fit)> {
         // First, because it also makes known how the text that follows can be cut.
         let alone = self.reach(fit.end)?;
@@ -184,13 +185,17 @@ impl Splitter<'_> {
             return Ok(found);
         }
         // What comes first may be the rest of a word, and is none of these.
-        let words = finer_ends(&self.text[earliest..fit.end], End::Word).into_iter().map(|at| earliest + at);
-        let words: Vec<usize> = words.collect();
-        Ok(self.first_to_lead_on(&words, fit.end)?.unwrap_or((fit.end, alone)))
+        let last = &self.text[earliest..fit.end];
+        let mut inside = finer_ends(last, End::Word);
+        if inside.is_empty() {
+            inside = finer_ends(last, End::Character);
+        }
+        inside.iter_mut().for_each(|at| *at += earliest);
+        Ok(self.first_to_lead_on(&inside, fit.end)?.unwrap_or((fit.end, alone)))
     }
 
-    /// The first of some beginnings before `end` from which a chunk has no more than the overlap before `end`, and something
-    /// after it.
+    /// The first of some beginnings before `end` from which a chunk has no more than the overlap before `end`, and
+    /// something after it.
     fn first_to_lead_on(&self, beginnings: &[usize], end: usize) -> Result<Option<(usize, Fit)>> {
         let (mut low, mut high, mut found) = (0, beginnings.len(), None);
         while low < high {
@@ -222,8 +227,8 @@ fn coarse_ends(text: &str) -> BTreeMap<usize, End> {
     ends
 }
 
-/// Bytes without a word after which a sentence is over. The crate looks ahead anew at each sign after a full stop (rule SB8
-/// of UAX #29), so a long run of them would take forever.
+/// Bytes without a word after which a sentence is over. The crate looks ahead anew at each sign after a full stop (rule
+/// SB8 of UAX #29), so a long run of them would take forever.
 const MAX_QUIET: usize = 128;
 
 /// Where sentences end in a paragraph, by UAX #29, but that a single line break is a space: lines are often wrapped.
@@ -352,6 +357,8 @@ mod tests {
             split(text, max, 0, &each).unwrap().into_iter().map(|chunk| &text[chunk.bytes]).collect::<Vec<_>>()
         };
         assert_eq!(cut("abcdefgh", 3), ["abc", "def", "gh"]);
+        let overlapping = split("abcdefgh", 4, 2, &each).unwrap();
+        assert_eq!(overlapping.into_iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(), [0..4, 2..6, 4..8]);
         // A letter with its accent, a family with its joiners.
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 3), ["e\u{301}", "e\u{301}", "e\u{301}"]);
         assert_eq!(cut("👨‍👩‍👧👨‍👩‍👧", 6), ["👨‍👩‍👧", "👨‍👩‍👧"]);

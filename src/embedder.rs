@@ -89,8 +89,8 @@ pub struct EmbedOptions<'a> {
 /// How to split texts. The default is chunks as long as the model takes, one after another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SplitOptions<'a> {
-    /// Tokens that a chunk has at most, its prompt's and special ones counted; `None` is what the model takes, and more is
-    /// refused.
+    /// Tokens that a chunk has at most, its prompt's and special ones counted; `None` is what the model takes, and more
+    /// is refused.
     pub max_tokens: Option<usize>,
     /// Tokens by which a chunk may begin before the end of the one before it; less than `max_tokens`.
     pub overlap: usize,
@@ -352,12 +352,13 @@ impl Embedder {
         })
     }
 
-    /// A text in chunks that the model takes whole, so that nothing is cut off. They cover the text from its first byte to
-    /// its last, white space too, and each begins where the one before ends, or earlier where `overlap` allows it. A chunk ends
-    /// at the best place in its second half: where a paragraph ends (an empty line follows), or a sentence (UAX #29); inside
-    /// of a sentence that is longer than a chunk, where a line, a word or a character does. Chunks overlap by whole sentences,
-    /// by words where none is short enough, and not at all where what follows would not fit. A text that fits is one chunk,
-    /// the empty one none. Takes a few times as long as counting the text's tokens; any thread.
+    /// A text in chunks that the model takes whole, so that nothing is cut off. They cover the text from its first byte
+    /// to its last, white space too, and each begins where the one before ends, or earlier where `overlap` allows it. A
+    /// chunk ends at the best place in its second half: where a paragraph ends (an empty line follows), or a sentence
+    /// (UAX #29); inside of a sentence that is longer than a chunk, where a line, a word or a character does. Chunks
+    /// overlap by whole sentences, by words where none is short enough, and not at all where what follows would not
+    /// fit. A text that fits is one chunk, the empty one none. Tokenises the text some times over, on the caller's
+    /// thread; any thread.
     pub fn split(&self, text: &str, options: &SplitOptions<'_>) -> Result<Vec<Chunk>> {
         let max_tokens = options.max_tokens.unwrap_or(self.info.max_tokens);
         if max_tokens > self.info.max_tokens {

@@ -16,8 +16,8 @@ pub struct ReindexOptions<'a> {
     pub keep_old: bool,
     /// Ends the call from another thread with [`Code::Cancelled`](crate::Code::Cancelled). What is done stays done.
     pub cancel: Option<&'a CancelToken>,
-    /// Told how many rows of how many are done, those of earlier calls too, by the thread that makes the call. Rows that are
-    /// written meanwhile can raise the number of all.
+    /// Told how many rows of how many are done, those of earlier calls too, by the thread that makes the call. Rows
+    /// that are written meanwhile can raise the number of all.
     pub progress: Option<&'a Progress<'a>>,
 }
 
@@ -39,14 +39,14 @@ pub struct Reindexed {
     pub deleted: u64,
 }
 
-/// Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range, text,
-/// metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows get their
-/// ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this model has
-/// already, written later or with the same content, stays as it is.
+/// Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range,
+/// text, metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows
+/// get their ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this
+/// model has already, written later or with the same content, stays as it is.
 ///
-/// Until that transaction the old rows are all there, so a search by the old model answers as before; one by the new model
-/// finds what is done. What others write meanwhile, also in other processes, is not lost: new and changed rows of other
-/// models are embedded too, before the switch, and of a row that is deleted the copy goes as well.
+/// Until that transaction the old rows are all there, so a search by the old model answers as before; one by the new
+/// model finds what is done. What others write meanwhile, also in other processes, is not lost: new and changed rows of
+/// other models are embedded too, before the switch, and of a row that is deleted the copy goes as well.
 ///
 /// A call that was cancelled, or whose process was killed, is gone on with by another one: how far it is stands in the
 /// database. Rows are embedded in batches of 256, or of a megabyte, each of which is a transaction.

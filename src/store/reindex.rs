@@ -1,9 +1,10 @@
 //! What the move to another model asks of the store: the rows that it has yet to make, and the switch.
 //!
-//! How far it is stands in the database: a row of another model is done where the new model has the same source and chunk,
-//! written later or with the same content, or where it was copied and has not changed since. So a move can stop at any moment
-//! and go on, and what is written meanwhile is found as well. `embedding_copies` tells copies from what others have written:
-//! a copy whose original was deleted must go with it, and an original whose copy was deleted must not come back.
+//! How far it is stands in the database: a row of another model is done where the new model has the same source and
+//! chunk, written later or with the same content, or where it was copied and has not changed since. So a move can stop
+//! at any moment and go on, and what is written meanwhile is found as well. `embedding_copies` tells copies from what
+//! others have written: a copy whose original was deleted must go with it, and an original whose copy was deleted must
+//! not come back.
 
 use rusqlite::{Connection, params};
 
@@ -73,8 +74,9 @@ impl Store {
         })
     }
 
-    /// Ends the move in one transaction: copies of deleted rows go, and the other models' rows, unless they are kept; their
-    /// copies get their ids. `None` where there is still something to do; otherwise how many rows of other models went.
+    /// Ends the move in one transaction: copies of deleted rows go, and the other models' rows, unless they are kept;
+    /// their copies get their ids. `None` where there is still something to do; otherwise how many rows of other models
+    /// went.
     pub(crate) fn reindex_switch(&self, fingerprint: &str, keep_old: bool) -> Result<Option<usize>> {
         self.write("changed", |write| {
             let gone = "c.original NOT IN (SELECT id FROM embeddings)";
