@@ -14,7 +14,7 @@ static qntx_embed_store *open_store(const qntx_embed_store_options *options) {
 // Rows in directions that look random and are the same every time.
 static void fill(const qntx_embed_store *store, size_t count) {
   float *vectors = malloc(count * DIMENSIONS * sizeof *vectors);
-  char(*names)[16] = malloc(count * sizeof *names);
+  char(*names)[24] = malloc(count * sizeof *names);
   qntx_embed_record *records = calloc(count, sizeof *records);
   REQUIRE(vectors != NULL && names != NULL && records != NULL);
   uint32_t state = 1;
