@@ -3,6 +3,10 @@
 LISTEN ?= 127.0.0.1:8787
 CARGO_FLAGS ?=
 
+# Where `make install` puts things; DESTDIR is put before it, for those who make packages.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
 # A model directory or an ONNX Runtime library that is there already; nothing is fetched then (tools/setup.py).
 # Absolute, because recipes change directory.
 ifneq ($(QNTX_EMBED_MODEL),)
@@ -21,6 +25,11 @@ ONNXRUNTIME := $(if $(QNTX_EMBED_ONNXRUNTIME),$(QNTX_EMBED_ONNXRUNTIME),$(CURDIR
 # cgo links to this place, whatever the user's own setting is.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 OUT := target/release
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# What is installed, as it will lie below PREFIX.
+PACKAGE := target/package
+# The archive that lets a program have another SQLite beside ours.
+STATIC := $(PACKAGE)/lib/libqntx_embed.a
 
 # go does not see changes of a header outside its module, and would keep objects compiled from the old one.
 HEADER_SUM := $$(cksum <../include/qntx_embed.h | cut -d' ' -f1)
@@ -43,7 +52,8 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev test test-rust test-c test-go test-docs test-avx512 bench bench-search lint header fmt clean distclean tools
+.PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-install \
+        test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,9 +77,56 @@ ifeq ($(QNTX_EMBED_ONNXRUNTIME),)
 	done
 endif
 
+# sqlite-vec once more, of the version that the library has: this copy is compiled to work on the host's SQLite.
+	@python3 tools/sqlite_extension.py $(OUT)
+
 build: lib ## Builds everything: the library, and bin/qntx-embed
 	$(call say,bin/qntx-embed)
 	@$(GO) build $(TAG) -o ../bin/qntx-embed ./cmd/qntx-embed
+
+package: build ## Gathers in target/package what `make install` installs
+	$(call say,$(PACKAGE))
+	@rm -rf $(PACKAGE)
+	@mkdir -p $(PACKAGE)/bin $(PACKAGE)/include $(PACKAGE)/lib/pkgconfig $(PACKAGE)/lib/qntx_embed \
+	  $(PACKAGE)/share/man/man1 $(PACKAGE)/share/doc/qntx_embed
+	@cp include/qntx_embed.h $(PACKAGE)/include/
+	@cp $(OUT)/libqntx_embed.so $(PACKAGE)/lib/libqntx_embed.so.$(VERSION)
+	@ln -s libqntx_embed.so.$(VERSION) $(PACKAGE)/lib/libqntx_embed.so.0
+	@ln -s libqntx_embed.so.0 $(PACKAGE)/lib/libqntx_embed.so
+	@cp $(OUT)/libqntx_embed_sqlite.so $(PACKAGE)/lib/
+	@tools/localise.sh $(OUT)/libqntx_embed.a $(STATIC)
+	@cp $(ONNXRUNTIME) $(PACKAGE)/lib/qntx_embed/
+	@cp LICENSE-* third_party/onnxruntime/LICENSE third_party/onnxruntime/ThirdPartyNotices.txt $(PACKAGE)/share/doc/qntx_embed/
+	@for file in qntx_embed qntx_embed-static; do \
+	  sed 's|@VERSION@|$(VERSION)|' tools/pkgconfig/$$file.pc.in >$(PACKAGE)/lib/pkgconfig/$$file.pc; \
+	done
+# Linked with the archive, so that it is found and run from anywhere. -trimpath: no path of this machine is in it.
+	@sed 's|@PREFIX@|$(CURDIR)/$(PACKAGE)|' tools/pkgconfig/qntx_embed-static.pc.in >target/qntx_embed-static.pc
+	@PKG_CONFIG_PATH="$(CURDIR)/target" && export PKG_CONFIG_PATH && \
+	  $(GO) build $(TAG),qntx_static -trimpath -ldflags "-s -w" -o ../$(PACKAGE)/bin/qntx-embed ./cmd/qntx-embed
+	@cd $(PACKAGE) && bin/qntx-embed help man >share/man/man1/qntx-embed.1
+
+install: ## Installs library, header, command and manual below PREFIX (/usr/local)
+# As root there is often no cargo; what was packaged before is taken then.
+	@if command -v cargo >/dev/null; then $(MAKE) package; fi
+	@[ -d $(PACKAGE)/lib ] || { echo "make: nothing is built yet: run 'make package' first, then 'make install'" >&2; exit 1; }
+	@cd $(PACKAGE) && find . -type d | while read -r dir; do install -d "$(DESTDIR)$(PREFIX)/$$dir"; done
+	@cd $(PACKAGE) && find . -type f | while read -r file; do \
+	  mode=644; [ -x "$$file" ] && mode=755; \
+	  install -m $$mode "$$file" "$(DESTDIR)$(PREFIX)/$$file" || exit 1; \
+	done
+	@cd $(PACKAGE) && find . -type l | while read -r link; do \
+	  ln -sf "$$(readlink "$$link")" "$(DESTDIR)$(PREFIX)/$$link" || exit 1; \
+	done
+	@for file in $(DESTDIR)$(PREFIX)/lib/pkgconfig/qntx_embed.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/qntx_embed-static.pc; do \
+	  sed 's|@PREFIX@|$(PREFIX)|' "$$file" >"$$file.part" && mv "$$file.part" "$$file" || exit 1; \
+	done
+	@echo "installed below $(DESTDIR)$(PREFIX)"
+
+uninstall: ## Removes what `make install` with the same PREFIX has put there
+	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/qntx-embed include/qntx_embed.h lib/libqntx_embed.so lib/libqntx_embed.so.* lib/libqntx_embed_sqlite.so \
+	  lib/libqntx_embed.a lib/pkgconfig/qntx_embed.pc lib/pkgconfig/qntx_embed-static.pc share/man/man1/qntx-embed.1)
+	@rm -rf $(DESTDIR)$(PREFIX)/lib/qntx_embed $(DESTDIR)$(PREFIX)/share/doc/qntx_embed
 
 dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corpus in var/dev.db
 	$(call say,example corpus)
@@ -110,9 +167,34 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
-test-docs: build ## Runs the README's examples as they stand there
+test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, test-avx512
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-avx512
+
+test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
+	$(call say,docs/migration.md)
+	@$(TEST_ENV) python3 tests/migration.py
+
+test-install: package ## Installs into a new place, and builds and runs C and Go programs with that alone
+	$(call say,installed)
+	@$(TEST_ENV) tests/install/run.sh "$(MODEL)"
+
+test-coexist: package ## Runs C and Go programs that have another SQLite beside ours
+	$(call say,beside another SQLite)
+	@$(TEST_ENV) tests/coexist/run.sh "$(MODEL)"
+
+test-sqlite: lib ## Loads the extension into the sqlite3 shell and Python's apsw
+	$(call say,in the host's own SQLite)
+	@$(TEST_ENV) tests/sqlite/run.sh "$(MODEL)"
+
+test-sanitize: lib ## Runs the C programs under sanitizers and valgrind
+	$(call say,sanitizers and valgrind)
+	@$(TEST_ENV) tests/sanitize/run.sh "$(MODEL)"
+
+test-fuzz: setup ## Runs each fuzzer for FUZZ seconds (60)
+	$(call say,fuzzers)
+	@$(TEST_ENV) fuzz/run.sh $(or $(FUZZ),60)
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)

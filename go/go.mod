@@ -3,6 +3,7 @@ module github.com/teranos/libqntx_embed/go
 go 1.26.0
 
 require (
+	github.com/mattn/go-sqlite3 v1.14.53
 	golang.org/x/term v0.47.0
 	modernc.org/sqlite v1.61.1
 )

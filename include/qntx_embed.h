@@ -142,7 +142,7 @@ enum qntx_embed_status
   QNTX_EMBED_STATUS_NOT_FOUND = 13,
   // The database file could not be opened, read or written.
   QNTX_EMBED_STATUS_STORE = 14,
-  // The database was written by a newer version of this library.
+  // The database is of another version: a newer library's, the original system's, or, to migrate, this one's already.
   QNTX_EMBED_STATUS_STORE_VERSION = 15,
   // The operating system refused to read or write a file.
   QNTX_EMBED_STATUS_IO = 16,
@@ -161,6 +161,9 @@ typedef int32_t qntx_embed_status;
 
 // Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
 typedef struct qntx_embed_cancel qntx_embed_cancel;
+
+// The chunks of a text; owned by the caller, never changing, freed with `qntx_embed_chunks_free`.
+typedef struct qntx_embed_chunks qntx_embed_chunks;
 
 // Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
 // any thread may read it, also another than the one that made the call.
@@ -195,6 +198,37 @@ typedef struct qntx_embed_str {
   // How many bytes.
   size_t len;
 } qntx_embed_str;
+
+// How to split. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_split_options {
+  // `sizeof(qntx_embed_split_options)`.
+  size_t size;
+  // A name or words, as `prompt_kind` says: what the chunks will be embedded with. Its tokens are counted for each.
+  struct qntx_embed_str prompt;
+  // Tokens that a chunk has at most, its prompt's and special ones counted; 0 is as many as the model takes, and more than
+  // that is refused.
+  size_t max_tokens;
+  // Tokens by which a chunk may begin before the end of the one before it; less than `max_tokens`.
+  size_t overlap;
+  // One of `QNTX_EMBED_PROMPT_...`.
+  uint32_t prompt_kind;
+  // 0.
+  uint32_t reserved;
+} qntx_embed_split_options;
+
+// A part of a text. Lives as long as the `qntx_embed_chunks` that has it.
+typedef struct qntx_embed_chunk {
+  // The first of its bytes in the text.
+  size_t byte_start;
+  // One past the last of them.
+  size_t byte_end;
+  // Where in the text it begins, in characters (Unicode scalar values): `chunk_start` of a record.
+  uint64_t chunk_start;
+  // Where it ends: `chunk_end` of a record.
+  uint64_t chunk_end;
+  // Tokens that embedding it takes, its prompt's and special ones counted.
+  size_t tokens;
+} qntx_embed_chunk;
 
 // What a manifest says. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
 typedef struct qntx_embed_manifest_info {
@@ -315,6 +349,39 @@ typedef struct qntx_embed_text_info {
   // 1 where the text was cut to the model's limit, otherwise 0.
   uint32_t truncated;
 } qntx_embed_text_info;
+
+// How to move a store to another model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
+typedef struct qntx_embed_reindex_options {
+  // `sizeof(qntx_embed_reindex_options)`.
+  size_t size;
+  // A name or words, as `prompt_kind` says: put before each text.
+  struct qntx_embed_str prompt;
+  // NULL, or what ends the call from another thread with `QNTX_EMBED_STATUS_CANCELLED`. Must live as long as the call.
+  const struct qntx_embed_cancel *cancel;
+  // NULL, or a function that is told how many rows of how many are done, those of earlier calls too, on the thread that
+  // makes the call. It must not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
+  // Only so many leading floats of each vector, as in the embed options; 0 is the model's.
+  size_t dimensions;
+  // One of `QNTX_EMBED_PROMPT_...`; `QNTX_EMBED_PROMPT_DEFAULT` is here the prompt named "document".
+  uint32_t prompt_kind;
+  // 1: the rows of other models stay.
+  uint32_t keep_old;
+} qntx_embed_reindex_options;
+
+// What a move has done. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
+typedef struct qntx_embed_reindex_report {
+  // `sizeof(qntx_embed_reindex_report)`, set by the caller.
+  size_t size;
+  // Rows that were embedded and stored by this call.
+  uint64_t embedded;
+  // How many of them have more tokens than the model takes, and were cut: split their sources again.
+  uint64_t truncated;
+  // Rows of other models that were deleted at the end.
+  uint64_t deleted;
+} qntx_embed_reindex_report;
 
 // A stored row, and how it was found. Lives as long as the `qntx_embed_rows` that has it.
 typedef struct qntx_embed_row {
@@ -473,6 +540,18 @@ typedef struct qntx_embed_record {
   uint32_t reserved;
 } qntx_embed_record;
 
+// How to adopt a database of the original system. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_migrate_options {
+  // `sizeof(qntx_embed_migrate_options)`.
+  size_t size;
+  // Where a copy of the file as it was goes; empty: beside it, as `<file>.backup`. One that is there is refused.
+  struct qntx_embed_str backup;
+  // 1: change the file. 0: everything is read and reported, and nothing is written.
+  uint32_t apply;
+  // 1: make no copy.
+  uint32_t without_backup;
+} qntx_embed_migrate_options;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -513,6 +592,25 @@ qntx_embed_status qntx_embed_similarity(const float *a,
                                         size_t dimensions,
                                         float *similarity,
                                         struct qntx_embed_error **error);
+
+// Cuts a text into chunks that the model takes whole, so that nothing of it is lost to truncation. They cover the text from
+// its first byte to its last, and each begins where the one before ends, or earlier where `overlap` allows it. A chunk ends
+// where a paragraph or a sentence does (UAX #29), and inside of a sentence that is longer than a chunk, where a line, a word
+// or a character does. A text that fits is one chunk, the empty one none. `options` may be NULL. `*chunks` is the caller's to
+// free with `qntx_embed_chunks_free`; it is NULL after a failure. Any thread.
+qntx_embed_status qntx_embed_model_split(const struct qntx_embed_model *model,
+                                         struct qntx_embed_str text,
+                                         const struct qntx_embed_split_options *options,
+                                         struct qntx_embed_chunks **chunks,
+                                         struct qntx_embed_error **error);
+
+// All chunks, in their order: an array of `*count` pointers, valid until the chunks are freed; NULL where there are none,
+// also for NULL. `count` may be NULL.
+const struct qntx_embed_chunk *const *qntx_embed_chunks_get(const struct qntx_embed_chunks *chunks,
+                                                            size_t *count);
+
+// Frees chunks. NULL is fine.
+void qntx_embed_chunks_free(struct qntx_embed_chunks *chunks);
 
 // The status that the failed call returned; `QNTX_EMBED_STATUS_OK` for NULL.
 qntx_embed_status qntx_embed_error_status(const struct qntx_embed_error *error);
@@ -598,6 +696,24 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
+// Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range, text,
+// metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows get their
+// ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this model has
+// already, written later or with the same content, stays as it is.
+//
+// Until that transaction the old rows are all there, so a search by the old model answers as before; one by the new model
+// finds what is done. What others write meanwhile, also in other processes, is not lost: new and changed rows of other
+// models are embedded too, before the switch, and of a row that is deleted the copy goes as well.
+//
+// A call that was cancelled, or whose process was killed, is gone on with by another one: how far it is stands in the
+// database. `options` may be NULL; `report` is NULL or gets what was done. Takes as long as embedding all texts; any thread,
+// while others search and write.
+qntx_embed_status qntx_embed_store_reindex(const struct qntx_embed_store *store,
+                                           const struct qntx_embed_model *model,
+                                           const struct qntx_embed_reindex_options *options,
+                                           struct qntx_embed_reindex_report *report,
+                                           struct qntx_embed_error **error);
+
 // All rows: an array of `*count` pointers, valid until the rows are freed; NULL where there are none, also for NULL.
 // `count` may be NULL.
 const struct qntx_embed_row *const *qntx_embed_rows_get(const struct qntx_embed_rows *rows, size_t *count);
@@ -642,6 +758,9 @@ qntx_embed_status qntx_embed_store_list(const struct qntx_embed_store *store,
 // version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `options` may
 // be NULL. `*store` is the caller's to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
 //
+// A file that may not be written to is opened for reading: what would write is refused with `QNTX_EMBED_STATUS_STORE`. A
+// database of the original system is refused with `QNTX_EMBED_STATUS_STORE_VERSION`: `qntx_embed_store_migrate` adopts it.
+//
 // The file must not be open through another copy of SQLite in the same process, at any time: POSIX locks cannot tell two
 // copies apart, and the file would be destroyed. Where it is when the store is opened, that is refused. So is a file on a
 // network file system.
@@ -658,6 +777,16 @@ qntx_embed_status qntx_embed_store_put(const struct qntx_embed_store *store,
                                        size_t count,
                                        uint32_t *outcomes,
                                        struct qntx_embed_error **error);
+
+// Stores records as `qntx_embed_store_put` does, as all that their sources have: rows of a record's source and fingerprint
+// whose chunk is not among the records are deleted in the same transaction. So the chunks of a text that was split again
+// take the place of those that it had. `deleted` is NULL or gets how many rows that were. Any thread.
+qntx_embed_status qntx_embed_store_put_sources(const struct qntx_embed_store *store,
+                                               const struct qntx_embed_record *records,
+                                               size_t count,
+                                               uint32_t *outcomes,
+                                               size_t *deleted,
+                                               struct qntx_embed_error **error);
 
 // Says of each record whether its text is there already, under its source, chunk and fingerprint, so that it needs no
 // new vector: `has[i]` is 1 or 0. Only these fields of a record count, and, where it has a vector, its `dimensions`, which
@@ -714,9 +843,12 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          size_t *count,
                                          struct qntx_embed_error **error);
 
+// Closes a store. NULL is fine.
+void qntx_embed_store_free(struct qntx_embed_store *store);
+
 // What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
 // `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
-// `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
+// `max_resident_bytes`, `sqlite` and `sqlite_vec` (their versions). Later versions may add fields. `*json` is the caller's to free with
 // `qntx_embed_text_free`; it is NULL after a failure. Any thread.
 qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
                                          struct qntx_embed_text **json,
@@ -725,7 +857,8 @@ qntx_embed_status qntx_embed_store_stats(const struct qntx_embed_store *store,
 // Reads the whole database and says what is wrong, as a JSON object: `rows` (how many were read), `problems` (sentences;
 // none: it is whole), `repaired` (what was built anew). With `repair` 1, what follows from the rows (vec0 tables, the index
 // of words) is built anew where it is not what the rows say. Damage to the rows themselves stays, and needs a backup. Damage
-// that is found is no failure of the call. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
+// that is found is no failure of the call. Of a file that can only be read, the index of words is compared with itself and
+// with the rows it has, not with their texts. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
 // wait meanwhile.
 qntx_embed_status qntx_embed_store_verify(const struct qntx_embed_store *store,
                                           uint32_t repair,
@@ -742,8 +875,22 @@ qntx_embed_status qntx_embed_store_backup(const struct qntx_embed_store *store,
 // copying the database, and as much room on the disk. Any thread; writers wait meanwhile.
 qntx_embed_status qntx_embed_store_optimize(const struct qntx_embed_store *store, struct qntx_embed_error **error);
 
-// Closes a store. NULL is fine.
-void qntx_embed_store_free(struct qntx_embed_store *store);
+// Adopts a database of the original system, in its file: its rows become rows of the model `unknown`, which keep id, text,
+// times and vector, and are found again when they were embedded anew. Tables beside `embeddings` and `vec_embeddings` stay
+// as they are. All is done in one transaction, or nothing. With `options` NULL, or `apply` 0, it only says what it would do.
+//
+// `*json` says what became of the rows: `applied`, `backup` (the copy's path; empty for none), `rows` (of the old table),
+// `kept`, and of these `new_ids` (the id was empty) and `without_vector` (the blob was none); `duplicates` (left out: a newer
+// row of the same source is kept), `unusable` (left out: no source, no text, or too long), `columns_left_out`, and `notes`, an
+// array of `id`, `source_type`, `source_id` and `note` (a sentence) for each row that is not kept as it was. It is the
+// caller's to free with `qntx_embed_text_free`.
+//
+// A file that is none of the original system is refused, one of this library with `QNTX_EMBED_STATUS_STORE_VERSION`. The file
+// must not be open in this process. Any thread.
+qntx_embed_status qntx_embed_store_migrate(struct qntx_embed_str path,
+                                           const struct qntx_embed_migrate_options *options,
+                                           struct qntx_embed_text **json,
+                                           struct qntx_embed_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

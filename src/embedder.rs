@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use crate::blob;
 use crate::cache::{Cache, CacheStats, Question};
-use crate::error::{Error, Result, fail};
+use crate::chunks::{self, Chunk};
+use crate::error::{Code, Error, Result, fail};
 use crate::head;
-use crate::model::{Format, Model, Module, Precision, SentenceTransformers};
+use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::{CancelToken, Progress, Scheduler};
-use crate::session::{Factory, Rows};
+use crate::session::{Factory, Interrupt, Rows, Session};
 use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
 /// How to open a model. The default is right for most.
@@ -84,6 +86,18 @@ pub struct EmbedOptions<'a> {
     pub progress: Option<&'a Progress<'a>>,
 }
 
+/// How to split texts. The default is chunks as long as the model takes, one after another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SplitOptions<'a> {
+    /// Tokens that a chunk has at most, its prompt's and special ones counted; `None` is what the model takes, and more is
+    /// refused.
+    pub max_tokens: Option<usize>,
+    /// Tokens by which a chunk may begin before the end of the one before it; less than `max_tokens`.
+    pub overlap: usize,
+    /// What chunks will be embedded with.
+    pub prompt: Prompt<'a>,
+}
+
 /// What is put before a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prompt<'a> {
@@ -143,16 +157,13 @@ pub struct Embedder {
 impl Embedder {
     /// Opens a directory as sentence-transformers publishes it, and runs it once to see that it works.
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
-        let runtime = runtime::load(options.onnxruntime.as_deref())?;
-        let onnxruntime = runtime.version.clone();
-        let (model, files) = Model::read(directory, options.format, options.max_tokens, options.require_manifest)?;
-        let settings =
-            Settings { max_tokens: model.max_tokens, lower_case: model.lower_case, truncate_left: model.truncate_left };
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n if n <= 1024 => n,
             n => fail!(InvalidArgument, "{n} threads are too many; 0 is one for each processor"),
         };
+        let Opened { model, tokenizer, fingerprint, onnxruntime, factory, mut wide } =
+            load(directory, options, threads)?;
         let SentenceTransformers { mut prompts, default_prompt_name, truncate_dim } = model.defaults;
         // sentence-transformers has these two in every model.
         for name in ["query", "document"] {
@@ -164,20 +175,6 @@ impl Embedder {
                 "config_sentence_transformers.json has a default_prompt_name '{name}', but no such prompt"
             );
         }
-        // The tokenizer is read and the fingerprint taken while the sessions are made.
-        let (tokenizer, fingerprint, sessions) = std::thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| Tokenizer::new(model.tokenizer, settings));
-            // The files' bytes go with it, before the sessions have packed theirs.
-            let fingerprint = scope.spawn(move || files.fingerprint());
-            let network = model.source.network(options.precision);
-            let factory = network.and_then(|network| Factory::new(runtime, network, threads));
-            let sessions = factory.and_then(|factory| factory.sessions(threads));
-            (tokenizer.join(), fingerprint.join(), sessions)
-        });
-        let (Ok(tokenizer), Ok(fingerprint)) = (tokenizer, fingerprint) else {
-            fail!(Internal, "a thread that reads the tokenizer or takes the fingerprint panicked")
-        };
-        let (tokenizer, (mut wide, narrow)) = (tokenizer?, sessions?);
         let mut hidden = None;
         wide.run(&[&[tokenizer.any_token()?]], |_, rows| {
             hidden = Some(match rows {
@@ -187,7 +184,7 @@ impl Embedder {
             Ok(())
         })?;
         let queue = if options.queue == 0 { DEFAULT_QUEUE } else { options.queue };
-        let scheduler = Scheduler::new(wide, narrow, queue)?;
+        let scheduler = Scheduler::new(wide, move |interrupt| factory.session(1, interrupt), threads, queue)?;
         let Some((dim, by_token)) = hidden else { fail!(Internal, "the network gave nothing") };
         // A network that pools by itself has done the first module already.
         let rest = if by_token { &model.modules[..] } else { &model.modules[1..] };
@@ -355,6 +352,37 @@ impl Embedder {
         })
     }
 
+    /// A text in chunks that the model takes whole, so that nothing is cut off. They cover the text from its first byte to
+    /// its last, white space too, and each begins where the one before ends, or earlier where `overlap` allows it. A chunk ends
+    /// at the best place in its second half: where a paragraph ends (an empty line follows), or a sentence (UAX #29); inside
+    /// of a sentence that is longer than a chunk, where a line, a word or a character does. Chunks overlap by whole sentences,
+    /// by words where none is short enough, and not at all where what follows would not fit. A text that fits is one chunk,
+    /// the empty one none. Takes a few times as long as counting the text's tokens; any thread.
+    pub fn split(&self, text: &str, options: &SplitOptions<'_>) -> Result<Vec<Chunk>> {
+        let max_tokens = options.max_tokens.unwrap_or(self.info.max_tokens);
+        if max_tokens > self.info.max_tokens {
+            let most = self.info.max_tokens;
+            fail!(
+                InvalidArgument,
+                "chunks of {max_tokens} tokens: the model '{}' takes at most {most}",
+                self.info.name
+            );
+        }
+        if options.overlap >= max_tokens {
+            let overlap = options.overlap;
+            fail!(InvalidArgument, "an overlap of {overlap} tokens must be less than the {max_tokens} of a chunk");
+        }
+        let prompt = self.prompt(options.prompt)?;
+        let tokens = |part: &str| {
+            if prompt.is_empty() {
+                self.tokenizer.count(part)
+            } else {
+                self.tokenizer.count(&format!("{prompt}{part}"))
+            }
+        };
+        chunks::split(text, max_tokens, options.overlap, &tokens)
+    }
+
     fn prompt<'a>(&'a self, prompt: Prompt<'a>) -> Result<&'a str> {
         let named = |name: &str| self.info.prompts.get(name).map(String::as_str);
         Ok(match prompt {
@@ -371,4 +399,43 @@ impl Embedder {
             },
         })
     }
+}
+
+struct Opened {
+    model: Model,
+    tokenizer: Tokenizer,
+    fingerprint: String,
+    onnxruntime: String,
+    factory: Factory,
+    /// A session of all threads.
+    wide: Session,
+}
+
+/// Reads the weights and makes a session of them, which is half of what there is to do; the rest goes beside that.
+fn load(path: &Path, options: &ModelOptions, threads: usize) -> Result<Opened> {
+    std::thread::scope(|scope| {
+        let runtime = scope.spawn(|| runtime::load(options.onnxruntime.as_deref()));
+        let read = Directory::read(path, options.format, options.max_tokens, options.require_manifest);
+        let read = read.and_then(|Directory { model, tokenizer, source, mut files }| {
+            let Model { max_tokens, lower_case, truncate_left, .. } = model;
+            let settings = Settings { max_tokens, lower_case, truncate_left };
+            let tokenizer = scope.spawn(move || Tokenizer::new(tokenizer, settings));
+            let content = source.read(&mut files)?;
+            // The files' bytes go with it, before the session has packed its own.
+            let fingerprint = scope.spawn(move || files.fingerprint());
+            Ok((model, tokenizer, fingerprint, content.network(options.precision)?))
+        });
+        // Without it nothing else is worth a message.
+        let runtime = joined(runtime)??;
+        let (model, tokenizer, fingerprint, network) = read?;
+        let onnxruntime = runtime.version.clone();
+        let factory = Factory::new(runtime, network, threads)?;
+        let wide = factory.session(threads, Interrupt::new()?)?;
+        let (tokenizer, fingerprint) = (joined(tokenizer)??, joined(fingerprint)?);
+        Ok(Opened { model, tokenizer, fingerprint, onnxruntime, factory, wide })
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread.join().map_err(|_| Error::new(Code::Internal, "a thread that opens the model panicked"))
 }

@@ -15,6 +15,7 @@
 
 pub mod blob;
 mod cache;
+mod chunks;
 mod embedder;
 mod error;
 pub mod ffi;
@@ -24,6 +25,7 @@ pub mod index;
 mod kernel;
 mod model;
 mod pooling;
+mod reindex;
 mod runtime;
 mod schedule;
 mod session;
@@ -31,12 +33,14 @@ mod store;
 mod tokenize;
 
 pub use cache::CacheStats;
-pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt};
+pub use chunks::Chunk;
+pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt, SplitOptions};
 pub use error::{Code, Error, Result};
 pub use model::{Format, Precision, manifest};
+pub use reindex::{ReindexOptions, Reindexed, reindex};
 pub use schedule::CancelToken;
 pub use store::{
-    After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, ModelStats, Outcome, Query, Record,
-    Report, Row, SearchOptions, Stats, Store, StoreOptions,
+    After, Diversity, Explain, Filter, Found, Fusion, Hit, Index, ListOptions, MigrateOptions, Migration, ModelStats,
+    Note, Outcome, Query, Record, Report, Row, SearchOptions, Stats, Store, StoreOptions,
 };
 pub use tokenize::Truncate;

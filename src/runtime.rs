@@ -1,7 +1,7 @@
 //! Finds, checks and loads ONNX Runtime; the only place that knows where it lies.
 //!
-//! Looked for in this order: the path in the options, `QNTX_EMBED_ONNXRUNTIME`, beside this library, the system's
-//! loader. A path that was named is the only one tried. A process holds one ONNX Runtime and never unloads it.
+//! Looked for in this order: the path in the options, `QNTX_EMBED_ONNXRUNTIME`, beside this library and where
+//! `make install` puts it, the system's loader. A path that was named is the only one tried. A process holds one ONNX Runtime and never unloads it.
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,10 @@ pub const ENVIRONMENT_VARIABLE: &str = "QNTX_EMBED_ONNXRUNTIME";
 
 /// The oldest ONNX Runtime whose C API has all that is used here (operators that work in place came with it).
 const OLDEST: u32 = ort::MINOR_VERSION;
+
+/// Where it may lie, seen from the file that this code is in: beside it, and in `lib/qntx_embed`, which is `make install`'s
+/// choice so that it is in no other program's way, seen from `lib` and from `bin`.
+const INSTALLED: [&str; 3] = ["", "qntx_embed", "../lib/qntx_embed"];
 
 /// A loaded ONNX Runtime. Cloning is cheap; all clones are the same one.
 #[derive(Clone)]
@@ -74,8 +78,9 @@ fn find(explicit: Option<&Path>) -> Result<(PathBuf, String)> {
         Some(path) if path.is_dir() => libraries_in(path),
         Some(path) => vec![path.clone()],
         None => {
-            let beside = own_directory().map(|d| libraries_in(&d)).unwrap_or_default();
-            beside.into_iter().chain(system_names()).collect()
+            let own = own_directory();
+            let near = own.iter().flat_map(|own| INSTALLED.iter().flat_map(|place| libraries_in(&own.join(place))));
+            near.chain(system_names()).collect()
         }
     };
     if candidates.is_empty() {

@@ -120,6 +120,8 @@ struct Queue {
     running: Vec<Vec<Arc<Call>>>,
     /// Whether a caller runs its text itself, with all threads.
     wide: bool,
+    /// Why a worker did not start.
+    broken: Option<Error>,
     closed: bool,
 }
 
@@ -137,37 +139,23 @@ pub struct Scheduler {
     shared: Arc<Shared>,
     /// For a text that comes alone: all threads work on it.
     wide: Mutex<Session>,
-    workers: Vec<JoinHandle<()>>,
+    /// The thread that starts the workers, and gives them.
+    starter: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
 
 impl Scheduler {
-    /// A worker for each of `narrow`, and `wide` for texts that come alone. A call is refused where more than `limit`
-    /// texts of others wait already.
-    pub fn new(wide: Session, narrow: Vec<Session>, limit: usize) -> Result<Self> {
-        let queue = Queue {
-            calls: VecDeque::new(),
-            texts: 0,
-            running: narrow.iter().map(|_| Vec::new()).collect(),
-            wide: false,
-            closed: false,
-        };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            work: Condvar::new(),
-            interrupts: narrow.iter().map(Session::interrupt).collect(),
-            padded: wide.padded(),
-            limit,
-        });
-        let mut scheduler = Self { shared, wide: Mutex::new(wide), workers: Vec::new() };
-        for (number, session) in narrow.into_iter().enumerate() {
-            let shared = Arc::clone(&scheduler.shared);
-            let worker = std::thread::Builder::new()
-                .name(format!("qntx-embed-{number}"))
-                .spawn(move || shared.serve(number, session))
-                .map_err(|e| Error::new(Code::Io, format!("a worker thread could not be started: {e}")))?;
-            scheduler.workers.push(worker);
-        }
-        Ok(scheduler)
+    /// `wide` for texts that come alone, and so many workers for all others, with sessions that they `make` one after
+    /// another while this goes on. A call is refused where more than `limit` texts of others wait already.
+    pub fn new(
+        wide: Session,
+        make: impl Fn(Interrupt) -> Result<Session> + Send + 'static,
+        workers: usize,
+        limit: usize,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared::new(workers, wide.padded(), limit)?);
+        let starting = Arc::clone(&shared);
+        let starter = spawn("start".into(), move || starting.start(make, workers))?;
+        Ok(Self { shared, wide: Mutex::new(wide), starter: Some(starter) })
     }
 
     /// Runs every text (ids, none empty); the vectors come in the texts' order.
@@ -236,7 +224,8 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         lock(&self.shared.queue).closed = true;
         self.shared.work.notify_all();
-        for worker in self.workers.drain(..) {
+        let workers = self.starter.take().and_then(|starter| starter.join().ok());
+        for worker in workers.into_iter().flatten() {
             // A worker catches what its batches panic with; it has nothing else to say.
             let _ = worker.join();
         }
@@ -249,6 +238,13 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         lock(&self.0.queue).wide = false;
     }
+}
+
+fn spawn<T: Send + 'static>(name: String, run: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(format!("qntx-embed-{name}"))
+        .spawn(run)
+        .map_err(|e| Error::new(Code::Io, format!("a worker thread could not be started: {e}")))
 }
 
 fn lost() -> Error {
@@ -283,8 +279,24 @@ fn wait(call: &Call, progress: Option<&Progress<'_>>) -> Result<Vec<Vec<f32>>> {
 }
 
 impl Shared {
+    fn new(workers: usize, padded: bool, limit: usize) -> Result<Self> {
+        let queue = Queue {
+            calls: VecDeque::new(),
+            texts: 0,
+            running: vec![Vec::new(); workers],
+            wide: false,
+            broken: None,
+            closed: false,
+        };
+        let interrupts = (0..workers).map(|_| Interrupt::new()).collect::<Result<_>>()?;
+        Ok(Self { queue: Mutex::new(queue), work: Condvar::new(), interrupts, padded, limit })
+    }
+
     fn admit(&self, call: &Arc<Call>) -> Result<()> {
         let mut queue = lock(&self.queue);
+        if let Some(error) = &queue.broken {
+            return Err(error.clone());
+        }
         let waiting = queue.texts;
         if waiting > 0 && waiting + call.texts.len() > self.limit {
             fail!(
@@ -300,6 +312,42 @@ impl Shared {
         drop(queue);
         self.work.notify_all();
         Ok(())
+    }
+
+    /// Starts the workers. Their sessions are made by one thread, one after another: each packs the weights before it finds
+    /// them packed, and what several threads allocate for that stays with each of them.
+    fn start(self: Arc<Self>, make: impl Fn(Interrupt) -> Result<Session>, workers: usize) -> Vec<JoinHandle<()>> {
+        let mut running = Vec::new();
+        for number in 0..workers {
+            if lock(&self.queue).closed {
+                break;
+            }
+            let session = || make(self.interrupts[number].clone());
+            let session = catch_unwind(AssertUnwindSafe(session)).unwrap_or_else(|_| Err(panicked()));
+            let worker = session.and_then(|session| {
+                let shared = Arc::clone(&self);
+                spawn(number.to_string(), move || shared.serve(number, session))
+            });
+            match worker {
+                Ok(worker) => running.push(worker),
+                Err(error) => {
+                    self.fail_all(error);
+                    break;
+                }
+            }
+        }
+        running
+    }
+
+    /// Ends all calls, and those to come: without one of its workers an engine would only be slow, and nobody knew why.
+    fn fail_all(&self, error: Error) {
+        let error = Error::new(error.code(), format!("a worker did not start: {error}"));
+        let mut queue = lock(&self.queue);
+        queue.broken.get_or_insert(error.clone());
+        queue.texts = 0;
+        for waiting in queue.calls.drain(..) {
+            waiting.call.fail(error.clone());
+        }
     }
 
     fn serve(&self, number: usize, mut session: Session) {
@@ -435,4 +483,48 @@ fn run_batch(session: &mut Session, batch: &[Place]) -> Result<()> {
         rest = others;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn call(shared: &Arc<Shared>) -> Arc<Call> {
+        let texts = vec![vec![1], vec![2]];
+        let state = State { vectors: vec![Vec::new(); texts.len()], done: 0, error: None };
+        Arc::new(Call {
+            texts,
+            finish: Arc::new(|_| Vec::new()),
+            shared: Arc::downgrade(shared),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        })
+    }
+
+    #[test]
+    fn calls_fail_when_a_worker_cannot_make_its_session() {
+        let library = std::env::var_os("QNTX_EMBED_TEST_ONNXRUNTIME");
+        let library = library.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/third_party/onnxruntime").into());
+        crate::runtime::load(Some(Path::new(&library))).unwrap();
+        let make = |panics: bool| {
+            move |_| match panics {
+                true => panic!("not what an engine should do"),
+                false => fail!(Inference, "no room for the weights"),
+            }
+        };
+        for (panics, why) in [(false, "a worker did not start: no room for the weights"), (true, "a worker panicked")] {
+            let shared = Arc::new(Shared::new(1, false, 10).unwrap());
+            let early = call(&shared);
+            shared.admit(&early).unwrap();
+            let worker = Arc::clone(&shared);
+            assert!(worker.start(make(panics), 1).is_empty());
+            let error = wait(&early, None).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+            let error = shared.admit(&call(&shared)).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
 }

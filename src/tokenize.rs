@@ -105,11 +105,15 @@ impl Tokenizer {
         Ok(Tokens { used: ids.len(), ids, full })
     }
 
+    /// Tokens that the whole text has, special ones counted.
+    pub fn count(&self, text: &str) -> Result<usize> {
+        Ok(self.prefix.len() + self.bare(text)?.len() + self.suffix.len())
+    }
+
     /// Tokens at the beginning of a text that are its prompt's: those of the prompt alone, less a special one at its
     /// end (as sentence-transformers counts them).
     pub fn prompt_tokens(&self, prompt: &str) -> Result<usize> {
-        let all = self.prefix.len() + self.bare(prompt)?.len() + self.suffix.len();
-        Ok(all.min(self.max_tokens) - usize::from(!self.suffix.is_empty()))
+        Ok(self.count(prompt)?.min(self.max_tokens) - usize::from(!self.suffix.is_empty()))
     }
 
     /// Some id of the vocabulary, to run a network with.

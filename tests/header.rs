@@ -1,25 +1,121 @@
-//! The committed header is what the sources say. `QNTX_EMBED_WRITE_HEADER=1` (`make header`) writes it.
+//! The committed header, its page in docs and the list of exports are what the sources say, and each function is called by
+//! a C program of the tests. `QNTX_EMBED_WRITE_HEADER=1` (`make header`) writes header and page.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+use std::fmt::Write;
 use std::path::Path;
 
-#[test]
-fn the_committed_header_is_what_the_sources_say() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn generated() -> String {
+    let root = root();
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     // cbindgen follows the `mod` lines of this file through the folder.
     let builder = cbindgen::Builder::new().with_config(config).with_src(root.join("src/ffi/mod.rs"));
     let mut generated = Vec::new();
     builder.generate().unwrap().write(&mut generated);
     // Rust's "# Safety" chapters are for Rust's checker; C's reader has the header's front chapter instead.
-    let generated = without_safety(&String::from_utf8(generated).unwrap());
-    let path = root.join("include/qntx_embed.h");
+    without_safety(&String::from_utf8(generated).unwrap())
+}
+
+fn committed_is(file: &str, generated: &str) {
+    let path = root().join(file);
     if std::env::var_os("QNTX_EMBED_WRITE_HEADER").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &generated).unwrap();
+        std::fs::write(&path, generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "include/qntx_embed.h is not what src/ffi says: run 'make header' and commit it");
+    assert!(committed == generated, "{file} is not what src/ffi says: run 'make header' and commit it");
+}
+
+#[test]
+fn the_committed_header_is_what_the_sources_say() {
+    committed_is("include/qntx_embed.h", &generated());
+}
+
+#[test]
+fn the_page_of_the_c_api_is_what_the_header_says() {
+    committed_is("docs/c-api.md", &page(&generated()));
+}
+
+#[test]
+fn every_function_is_in_the_list_of_exports_and_called_by_a_test_in_c() {
+    let header = generated();
+    let mut functions: Vec<&str> = blocks(&header)
+        .filter_map(|(_, code)| function(&code.join("\n")).map(|(name, _)| name.to_owned()))
+        .map(|name| &*name.leak())
+        .collect();
+    functions.sort_unstable();
+    let listed = std::fs::read_to_string(root().join("tests/abi/exports.txt")).unwrap_or_default();
+    assert_eq!(
+        listed.lines().collect::<Vec<_>>(),
+        functions,
+        "tests/abi/exports.txt is not the header's functions; where that is meant, change it, and say so in CHANGELOG.md"
+    );
+    let tests: String = root()
+        .join("tests/c")
+        .read_dir()
+        .unwrap()
+        .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap())
+        .collect();
+    for name in functions {
+        // Called as it is, or by a macro of the harness.
+        let called = tests.contains(&format!("{name}(")) || tests.contains(&format!("{name},"));
+        assert!(called, "no program in tests/c calls {name}");
+    }
+}
+
+/// The header in parts: comment lines without their slashes, and the code after them.
+fn blocks(header: &str) -> impl Iterator<Item = (Vec<&str>, Vec<&str>)> {
+    header.split("\n\n").map(|block| {
+        let lines: Vec<&str> = block.trim_matches('\n').lines().collect();
+        let comment = lines.iter().take_while(|l| l.starts_with("//")).count();
+        let text =
+            lines[..comment].iter().map(|l| l.trim_start_matches("//")).map(|l| l.strip_prefix(' ').unwrap_or(l));
+        (text.collect(), lines[comment..].to_vec())
+    })
+}
+
+/// A function's name, and its declaration without the `struct`s that C does not need here.
+fn function(code: &str) -> Option<(&str, String)> {
+    let (before, _) = code.strip_suffix(");")?.split_once('(')?;
+    let name = before.rsplit([' ', '*']).next()?;
+    (name.starts_with("qntx_embed_") && !code.starts_with("typedef")).then(|| (name, code.replace("struct ", "")))
+}
+
+/// The header as a page: its front chapter, then each function, then the types and numbers.
+fn page(header: &str) -> String {
+    let mut page = String::from("# The C API\n\n`include/qntx_embed.h` as a page; `make header` writes it.\n");
+    let (front, _) = blocks(header).next().unwrap();
+    let mut chapter = "";
+    for line in front {
+        let text = line.strip_prefix("  ");
+        match text {
+            Some(text) if chapter == "In short" => writeln!(page, "    {text}").unwrap(),
+            Some(text) => writeln!(page, "{text}").unwrap(),
+            None if line.is_empty() || line.contains(':') || line.starts_with("This file") => {}
+            None => {
+                chapter = line;
+                write!(page, "\n## {chapter}\n\n").unwrap();
+            }
+        }
+    }
+    let blocks: Vec<_> = blocks(header).skip(1).filter(|(text, code)| !text.is_empty() && !code.is_empty()).collect();
+    page.push_str("\n## Functions\n");
+    for (text, code) in &blocks {
+        if let Some((name, declaration)) = function(&code.join("\n")) {
+            write!(page, "\n### {name}\n\n```c\n{declaration}\n```\n\n{}\n", text.join("\n")).unwrap();
+        }
+    }
+    page.push_str("\n## Types and numbers\n");
+    for (text, code) in &blocks {
+        let code = code.join("\n");
+        if function(&code).is_none() && !code.starts_with("#ifndef") {
+            write!(page, "\n```c\n{code}\n```\n\n{}\n", text.join("\n")).unwrap();
+        }
+    }
+    page
 }
 
 fn without_safety(header: &str) -> String {

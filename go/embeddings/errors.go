@@ -45,8 +45,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStore: the database file could not be opened, read or written.
 	ErrStore = errors.New("store failed")
-	// ErrStoreVersion: the database was written by a newer version of the library.
-	ErrStoreVersion = errors.New("store of a newer version")
+	// ErrStoreVersion: the database was written by a newer version of the library, or by the original system (see
+	// [MigrateEmbeddingStore]).
+	ErrStoreVersion = errors.New("store of another version")
 	// ErrIO: the operating system refused to read or write a file.
 	ErrIO = errors.New("file could not be read or written")
 	// ErrInference: ONNX Runtime failed while it ran the model.

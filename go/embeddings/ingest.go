@@ -11,11 +11,13 @@ type Item struct {
 	SourceType, SourceID string
 	// Text must not be empty.
 	Text string
+	// Metadata is what filters can ask for beside the source; nil for none.
+	Metadata Metadata
 }
 
 // Ingest embeds items and stores them, all or none, and says of each what was done. A source whose row has the same
-// text by the same model is not embedded again. Of items with the same source the last stays, and the others count as
-// Unchanged.
+// text by the same model is not embedded again; it gets the item's metadata. Of items with the same source the last stays,
+// and the others count as Unchanged.
 //
 // Texts are embedded with the prompt [PromptDocument], so a query for them should have [PromptQuery]: as encode_document
 // and encode_query of sentence-transformers do it.
@@ -33,7 +35,6 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 	}
 
 	outcomes := make([]Outcome, len(items))
-	var texts []string
 	var records []Record
 	var places []int // of the records, in items
 	for i, item := range items {
@@ -41,35 +42,38 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 		if last[source{item.SourceType, item.SourceID}] != i {
 			continue
 		}
-		row, err := store.Get(ctx, item.SourceType, item.SourceID, model.Fingerprint)
-		switch {
-		case err == nil && row.Text == item.Text:
-			continue
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return nil, err
-		}
-		texts = append(texts, item.Text)
 		records = append(records, Record{
 			SourceType:  item.SourceType,
 			SourceID:    item.SourceID,
 			Text:        item.Text,
 			Model:       model.Name,
 			Fingerprint: model.Fingerprint,
+			Metadata:    item.Metadata,
 		})
 		places = append(places, i)
 	}
-	if len(records) == 0 {
-		return outcomes, nil
-	}
-
-	batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
+	has, err := store.Has(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	for i := range records {
-		records[i].Vector = batch.Results[i].Vector
+	if err := embedMissing(ctx, service, records, has); err != nil {
+		return nil, err
 	}
-	done, err := store.Put(ctx, records)
+	put := store.Put
+	if sources, ok := store.(SourceStore); ok { // a source that was split before has no other chunks then
+		put = func(ctx context.Context, records []Record) ([]Outcome, error) {
+			outcomes, _, err := sources.PutSources(ctx, records)
+			return outcomes, err
+		}
+	}
+	done, err := put(ctx, records)
+	if errors.Is(err, ErrDimensions) {
+		// A row that was there has gone meanwhile, or has another text: nothing is stored, and all need vectors.
+		if err := embedMissing(ctx, service, records, make([]bool, len(records))); err != nil {
+			return nil, err
+		}
+		done, err = put(ctx, records)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,4 +81,27 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 		outcomes[places[i]] = outcome
 	}
 	return outcomes, nil
+}
+
+// embedMissing gives vectors to the records that have none, except for those whose text is there.
+func embedMissing(ctx context.Context, service EmbeddingService, records []Record, there []bool) error {
+	var texts []string
+	var places []int
+	for i, record := range records {
+		if record.Vector == nil && !there[i] {
+			texts = append(texts, record.Text)
+			places = append(places, i)
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
+	if err != nil {
+		return err
+	}
+	for i, result := range batch.Results {
+		records[places[i]].Vector = result.Vector
+	}
+	return nil
 }

@@ -31,6 +31,7 @@ func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, calls["SerializeEmbedding"] = service.SerializeEmbedding([]float32{1})
 	_, calls["DeserializeEmbedding"] = service.DeserializeEmbedding([]byte{0, 0, 0, 0})
 	_, calls["ComputeSimilarity"] = service.ComputeSimilarity([]float32{1}, []float32{1})
+	_, calls["Split"] = service.Split(ctx, "x", embeddings.Chunking{})
 	_, calls["OpenEmbeddingStore"] = embeddings.OpenEmbeddingStore(":memory:")
 	_, calls["LibraryVersion"] = embeddings.LibraryVersion()
 	for _, err := range service.EmbedSeq(ctx, slices.Values([]string{"x"})) {

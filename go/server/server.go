@@ -1,9 +1,14 @@
 // Package server answers semantic searches and embedding requests over HTTP.
 //
 //	GET  /api/search/semantic?q=&limit=&threshold=
+//	                                and optionally mode, filter, like (in place of q), group, diversity, candidates,
+//	                                vector_weight, words_weight, rank_constant, depth, after, details, explain
 //	POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions", and
 //	                                "truncate": "default", "right", "left" or "error"
-//	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]} or {"attestation_ids": [...]}
+//	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]}, where metadata may be
+//	                                left out, or {"attestation_ids": [...]}
+//
+// docs/search.md says what the parameters of a search mean.
 //
 // Queries are embedded with the model's prompt named "query" and what is stored with that named "document"; they are empty
 // where the model directory does not say.
@@ -36,7 +41,7 @@ const (
 	MaxBodyBytes = 2_000_000
 	// MaxBatchItems is how many items or ids one batch request may have; more is a 413.
 	MaxBatchItems = 1_000
-	// MaxLimit is the largest limit of a search.
+	// MaxLimit is the largest limit of a search over HTTP.
 	MaxLimit = wire.MaxLimit
 	// DefaultLimit is the limit of a search that gives none.
 	DefaultLimit = wire.DefaultLimit

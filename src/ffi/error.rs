@@ -39,7 +39,7 @@ pub enum qntx_embed_status {
     NotFound = 13,
     /// The database file could not be opened, read or written.
     Store = 14,
-    /// The database was written by a newer version of this library.
+    /// The database is of another version: a newer library's, the original system's, or, to migrate, this one's already.
     StoreVersion = 15,
     /// The operating system refused to read or write a file.
     Io = 16,

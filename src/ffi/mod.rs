@@ -5,22 +5,28 @@
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
 mod blob;
+mod chunks;
 mod error;
 mod manifest;
 mod model;
+mod reindex;
 mod rows;
 mod search;
 mod store;
 mod types;
+mod upkeep;
 
 pub use blob::*;
+pub use chunks::*;
 pub use error::*;
 pub use manifest::*;
 pub use model::*;
+pub use reindex::*;
 pub use rows::*;
 pub use search::*;
 pub use store::*;
 pub use types::*;
+pub use upkeep::*;
 
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,6 +101,15 @@ unsafe fn out_pointer<'a, T>(out: *mut *mut T, name: &str) -> Result<&'a mut *mu
             Ok(out)
         }
         None => fail!(InvalidArgument, "{name} is NULL: there is no place for the result"),
+    }
+}
+
+/// A flag of a structure: 0 or 1, so that other values can get a meaning.
+fn flag(value: u32, name: &str) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => fail!(InvalidArgument, "{name} is {value}, not 0 or 1"),
     }
 }
 

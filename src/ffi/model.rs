@@ -15,7 +15,7 @@ use crate::tokenize::Truncate;
 /// An open model. Opened once, used by any number of threads at once through `const` pointers, freed once when no
 /// call uses it any more.
 pub struct qntx_embed_model {
-    embedder: Embedder,
+    pub(super) embedder: Embedder,
     name: CString,
     fingerprint: CString,
     onnxruntime: CString,
@@ -85,7 +85,7 @@ pub const QNTX_EMBED_TRUNCATE_ERROR: u32 = 3;
 
 /// Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
 pub struct qntx_embed_cancel {
-    token: CancelToken,
+    pub(super) token: CancelToken,
 }
 
 /// How to embed. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
@@ -428,16 +428,7 @@ unsafe fn embed_options<'a>(
     // SAFETY: by this function's contract.
     let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, options.cancel.as_ref()) };
     Ok(EmbedOptions {
-        prompt: match options.prompt_kind {
-            QNTX_EMBED_PROMPT_DEFAULT if prompt.is_empty() => Prompt::Default,
-            QNTX_EMBED_PROMPT_NAMED => Prompt::Named(prompt),
-            QNTX_EMBED_PROMPT_TEXT => Prompt::Text(prompt),
-            QNTX_EMBED_PROMPT_DEFAULT => fail!(
-                InvalidArgument,
-                "options.prompt is set, but options.prompt_kind is not: QNTX_EMBED_PROMPT_NAMED or ..._TEXT"
-            ),
-            other => fail!(InvalidArgument, "options.prompt_kind is {other}; expected one of QNTX_EMBED_PROMPT_..."),
-        },
+        prompt: prompt_of(options.prompt_kind, prompt)?,
         truncate: match options.truncate {
             QNTX_EMBED_TRUNCATE_DEFAULT => Truncate::Default,
             QNTX_EMBED_TRUNCATE_RIGHT => Truncate::Right,
@@ -448,6 +439,20 @@ unsafe fn embed_options<'a>(
         dimensions: (options.dimensions > 0).then_some(options.dimensions),
         cancel: cancel.map(|c| &c.token),
         progress: options.progress.is_some().then_some(progress),
+    })
+}
+
+/// The prompt that `options.prompt_kind` and `options.prompt` say.
+pub(super) fn prompt_of(kind: u32, prompt: &str) -> Result<Prompt<'_>> {
+    Ok(match kind {
+        QNTX_EMBED_PROMPT_DEFAULT if prompt.is_empty() => Prompt::Default,
+        QNTX_EMBED_PROMPT_NAMED => Prompt::Named(prompt),
+        QNTX_EMBED_PROMPT_TEXT => Prompt::Text(prompt),
+        QNTX_EMBED_PROMPT_DEFAULT => fail!(
+            InvalidArgument,
+            "options.prompt is set, but options.prompt_kind is not: QNTX_EMBED_PROMPT_NAMED or ..._TEXT"
+        ),
+        other => fail!(InvalidArgument, "options.prompt_kind is {other}; expected one of QNTX_EMBED_PROMPT_..."),
     })
 }
 

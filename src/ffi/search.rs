@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::store::{filter, qntx_embed_store};
 use super::types::read_options;
 use super::{
-    array, boundary, handle, out_pointer, qntx_embed_error, qntx_embed_rows, qntx_embed_status, qntx_embed_str,
+    array, boundary, flag, handle, out_pointer, qntx_embed_error, qntx_embed_rows, qntx_embed_status, qntx_embed_str,
 };
 use crate::error::{Result, fail};
 use crate::store::{After, Diversity, Fusion, Index, ListOptions, Query, SearchOptions};
@@ -90,15 +90,6 @@ pub struct qntx_embed_list_options {
     pub without_vectors: u32,
     /// 0.
     pub reserved: u32,
-}
-
-/// A flag of a structure: 0 or 1, so that other values can get a meaning.
-fn flag(value: u32, name: &str) -> Result<bool> {
-    match value {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => fail!(InvalidArgument, "{name} is {value}, not 0 or 1"),
-    }
 }
 
 fn weight(value: f32) -> f32 {

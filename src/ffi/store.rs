@@ -1,11 +1,10 @@
-//! Stores: open, put, get, delete, count, look after, free.
+//! Stores: open, put, get, delete, count, free.
 
 use std::path::Path;
 
 use super::types::{read_array, read_options};
 use super::{
     array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_rows, qntx_embed_status, qntx_embed_str,
-    qntx_embed_text,
 };
 use crate::error::{Code, Error, Result, fail};
 use crate::store::{Filter, Outcome, Record, Store, StoreOptions};
@@ -86,6 +85,17 @@ unsafe fn read_records(records: *const qntx_embed_record, count: usize) -> Resul
     unsafe { read_array(records, count, "records") }
 }
 
+/// Writes a number that the caller may not want.
+///
+/// # Safety
+/// `place` is NULL or points to a place.
+unsafe fn put_count(place: *mut usize, count: usize) {
+    if !place.is_null() {
+        // SAFETY: not NULL; a place by this function's contract.
+        unsafe { place.write(count) };
+    }
+}
+
 /// # Safety
 /// The record's pointers are valid as their lengths say.
 unsafe fn record<'a>((i, r): (usize, &'a qntx_embed_record)) -> Result<Record<'a>> {
@@ -116,6 +126,9 @@ unsafe fn record<'a>((i, r): (usize, &'a qntx_embed_record)) -> Result<Record<'a
 /// beside those that another program may have in the file, which is set to write-ahead logging. A file of a newer
 /// version of this library is refused and left as it is. `:memory:` is a store that is gone when it is freed. `options` may
 /// be NULL. `*store` is the caller's to free with `qntx_embed_store_free`; it is NULL after a failure. Any thread.
+///
+/// A file that may not be written to is opened for reading: what would write is refused with `QNTX_EMBED_STATUS_STORE`. A
+/// database of the original system is refused with `QNTX_EMBED_STATUS_STORE_VERSION`: `qntx_embed_store_migrate` adopts it.
 ///
 /// The file must not be open through another copy of SQLite in the same process, at any time: POSIX locks cannot tell two
 /// copies apart, and the file would be destroyed. Where it is when the store is opened, that is refused. So is a file on a
@@ -170,12 +183,55 @@ pub unsafe extern "C" fn qntx_embed_store_put(
             unsafe { buffer(outcomes, count, "outcomes") }?
         };
         let done = store.store.put(&records)?;
-        for (place, outcome) in places.iter_mut().zip(done) {
-            *place = match outcome {
-                Outcome::Inserted => QNTX_EMBED_OUTCOME_INSERTED,
-                Outcome::Replaced => QNTX_EMBED_OUTCOME_REPLACED,
-                Outcome::Unchanged => QNTX_EMBED_OUTCOME_UNCHANGED,
-            };
+        tell(places, &done);
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
+fn tell(places: &mut [u32], outcomes: &[Outcome]) {
+    for (place, outcome) in places.iter_mut().zip(outcomes) {
+        *place = match outcome {
+            Outcome::Inserted => QNTX_EMBED_OUTCOME_INSERTED,
+            Outcome::Replaced => QNTX_EMBED_OUTCOME_REPLACED,
+            Outcome::Unchanged => QNTX_EMBED_OUTCOME_UNCHANGED,
+        };
+    }
+}
+
+/// Stores records as `qntx_embed_store_put` does, as all that their sources have: rows of a record's source and fingerprint
+/// whose chunk is not among the records are deleted in the same transaction. So the chunks of a text that was split again
+/// take the place of those that it had. `deleted` is NULL or gets how many rows that were. Any thread.
+///
+/// # Safety
+/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_put_sources(
+    store: Option<&qntx_embed_store>,
+    records: *const qntx_embed_record,
+    count: usize,
+    outcomes: *mut u32,
+    deleted: *mut usize,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let records = unsafe { read_records(records, count) }?;
+        // SAFETY: by this function's contract.
+        let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
+        let places = if outcomes.is_null() {
+            &mut []
+        } else {
+            // SAFETY: by this function's contract.
+            unsafe { buffer(outcomes, count, "outcomes") }?
+        };
+        let (done, others) = store.store.put_sources(&records)?;
+        tell(places, &done);
+        if !deleted.is_null() {
+            // SAFETY: not NULL; a place by this function's contract.
+            unsafe { deleted.write(others) };
         }
         Ok(())
     };
@@ -291,10 +347,8 @@ pub unsafe extern "C" fn qntx_embed_store_delete_source(
         // SAFETY: by this function's contract.
         let (source_type, source_id) = unsafe { (source_type.text("source_type")?, source_id.text("source_id")?) };
         let count = store.store.delete_source(source_type, source_id)?;
-        if !deleted.is_null() {
-            // SAFETY: not NULL; a place by this function's contract.
-            unsafe { deleted.write(count) };
-        }
+        // SAFETY: by this function's contract.
+        unsafe { put_count(deleted, count) };
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -322,10 +376,8 @@ pub unsafe extern "C" fn qntx_embed_store_delete_ids(
         let text = |(i, id): (usize, &qntx_embed_str)| unsafe { id.text(&format!("ids[{i}]")) };
         let ids = ids.iter().enumerate().map(text).collect::<Result<Vec<_>>>()?;
         let count = store.store.delete_ids(&ids)?;
-        if !deleted.is_null() {
-            // SAFETY: not NULL; a place by this function's contract.
-            unsafe { deleted.write(count) };
-        }
+        // SAFETY: by this function's contract.
+        unsafe { put_count(deleted, count) };
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -351,10 +403,8 @@ pub unsafe extern "C" fn qntx_embed_store_delete_where(
             fail!(InvalidArgument, "filter is empty; to delete all rows, say so: [\"and\"]");
         };
         let count = store.store.delete_where(&filter)?;
-        if !deleted.is_null() {
-            // SAFETY: not NULL; a place by this function's contract.
-            unsafe { deleted.write(count) };
-        }
+        // SAFETY: by this function's contract.
+        unsafe { put_count(deleted, count) };
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -388,108 +438,6 @@ pub unsafe extern "C" fn qntx_embed_store_count(
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
-}
-
-/// What a store has, as a JSON object: `rows`, `models` (an array of `model`, `fingerprint`, `dimensions`, `rows`,
-/// `indexed`, and of the resident index `resident_rows` and `resident_bytes`), `bytes`, `free_bytes`, `log_bytes`,
-/// `max_resident_bytes`. Later versions may add fields. `*json` is the caller's to free with
-/// `qntx_embed_text_free`; it is NULL after a failure. Any thread.
-///
-/// # Safety
-/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_stats(
-    store: Option<&qntx_embed_store>,
-    json: *mut *mut qntx_embed_text,
-    error: *mut *mut qntx_embed_error,
-) -> qntx_embed_status {
-    let body = || -> Result<()> {
-        // SAFETY: by this function's contract.
-        let out = unsafe { out_pointer(json, "json") }?;
-        *out = text_of(&handle(store, "store")?.store.stats()?)?;
-        Ok(())
-    };
-    // SAFETY: by this function's contract.
-    unsafe { boundary(error, body) }
-}
-
-/// Reads the whole database and says what is wrong, as a JSON object: `rows` (how many were read), `problems` (sentences;
-/// none: it is whole), `repaired` (what was built anew). With `repair` 1, what follows from the rows (vec0 tables, the index
-/// of words) is built anew where it is not what the rows say. Damage to the rows themselves stays, and needs a backup. Damage
-/// that is found is no failure of the call. `*json` is the caller's to free with `qntx_embed_text_free`. Any thread; writers
-/// wait meanwhile.
-///
-/// # Safety
-/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_verify(
-    store: Option<&qntx_embed_store>,
-    repair: u32,
-    json: *mut *mut qntx_embed_text,
-    error: *mut *mut qntx_embed_error,
-) -> qntx_embed_status {
-    let body = || -> Result<()> {
-        // SAFETY: by this function's contract.
-        let out = unsafe { out_pointer(json, "json") }?;
-        let store = handle(store, "store")?;
-        if repair > 1 {
-            fail!(InvalidArgument, "repair is {repair}, not 0 or 1");
-        }
-        *out = text_of(&store.store.verify(repair == 1)?)?;
-        Ok(())
-    };
-    // SAFETY: by this function's contract.
-    unsafe { boundary(error, body) }
-}
-
-/// Copies the database to a new file while others read and write; the copy is of one moment. A file that is there already
-/// is refused. Any thread.
-///
-/// # Safety
-/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_backup(
-    store: Option<&qntx_embed_store>,
-    path: qntx_embed_str,
-    error: *mut *mut qntx_embed_error,
-) -> qntx_embed_status {
-    let body = || -> Result<()> {
-        let store = handle(store, "store")?;
-        // SAFETY: by this function's contract.
-        let path = unsafe { path.text("path") }?;
-        if path.is_empty() {
-            fail!(InvalidArgument, "path is empty; it names the new file");
-        }
-        store.store.backup(Path::new(path))?;
-        Ok(())
-    };
-    // SAFETY: by this function's contract.
-    unsafe { boundary(error, body) }
-}
-
-/// Brings indexes into their best form and gives the space of deleted rows back to the file system. Takes as long as
-/// copying the database, and as much room on the disk. Any thread; writers wait meanwhile.
-///
-/// # Safety
-/// The pointers are valid as their types and lengths say; `error` is NULL or points to a place.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn qntx_embed_store_optimize(
-    store: Option<&qntx_embed_store>,
-    error: *mut *mut qntx_embed_error,
-) -> qntx_embed_status {
-    let body = || -> Result<()> {
-        handle(store, "store")?.store.optimize()?;
-        Ok(())
-    };
-    // SAFETY: by this function's contract.
-    unsafe { boundary(error, body) }
-}
-
-fn text_of(value: &impl serde::Serialize) -> Result<*mut qntx_embed_text> {
-    match serde_json::to_string(value) {
-        Ok(json) => Ok(qntx_embed_text::boxed(json)),
-        Err(e) => fail!(Internal, "a result cannot be written as JSON: {e}"),
-    }
 }
 
 /// Closes a store. NULL is fine.

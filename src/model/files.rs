@@ -86,6 +86,11 @@ impl Files {
         }
     }
 
+    /// Whether there is such a file. Where that is not clear, yes: reading it says why.
+    pub fn exists(&self, file: &str) -> bool {
+        self.read.contains_key(file) || !inside(file) || self.directory.join(file).try_exists().unwrap_or(true)
+    }
+
     /// A file that may be there.
     pub fn read_optional(&mut self, file: &str) -> Result<Option<Arc<Vec<u8>>>> {
         if let Some(file) = self.read.get_mut(file) {

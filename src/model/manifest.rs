@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::files::{File, Files, hex, inside};
-use super::{Format, Model, Precision};
+use super::{Content, Format, Model, Precision};
 use crate::error::{Code, Error, Result, fail};
 
 /// The manifest's name in the directory.
@@ -53,9 +53,9 @@ struct Entry {
 /// nobody sees half of it.
 pub fn write(directory: &Path) -> Result<Summary> {
     let mut files = Files::open(directory)?;
-    Model::read_from(&mut files, Format::Auto, None)?.source.network(Precision::default())?;
+    read_model(&mut files, Format::Auto)?.network(Precision::default())?;
     let fingerprint = files.fingerprint();
-    match Model::read_from(&mut files, Format::Onnx, None) {
+    match read_model(&mut files, Format::Onnx) {
         Err(e) if e.code() != Code::ModelNotFound => return Err(e),
         _ => {}
     }
@@ -74,9 +74,15 @@ pub fn write(directory: &Path) -> Result<Summary> {
 /// [`ModelOptions::require_manifest`](crate::ModelOptions::require_manifest).
 pub fn check(directory: &Path) -> Result<Summary> {
     let mut files = Files::open_checked(directory)?;
-    Model::read_from(&mut files, Format::Auto, None)?.source.network(Precision::default())?;
+    read_model(&mut files, Format::Auto)?.network(Precision::default())?;
     let fingerprint = files.fingerprint();
     Ok(Summary { files: files.count(), fingerprint })
+}
+
+/// Reads all that opening the model would.
+fn read_model(files: &mut Files, format: Format) -> Result<Content> {
+    let (_, _, source) = Model::read(files, format, None)?;
+    source.read(files)
 }
 
 /// Reads every file that the manifest lists; an error names all that are not as listed.

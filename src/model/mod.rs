@@ -6,10 +6,11 @@ pub mod encoder;
 mod files;
 pub mod manifest;
 mod modules;
-mod onnx;
+pub mod onnx;
 mod weights;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -44,7 +45,7 @@ pub enum Precision {
     Int8,
 }
 
-/// Everything read of a directory; nothing is built or run yet.
+/// What a directory's small files say.
 pub struct Model {
     pub name: String,
     pub max_tokens: usize,
@@ -56,9 +57,15 @@ pub struct Model {
     pub defaults: SentenceTransformers,
     /// Whether the directory cuts long texts at their beginning.
     pub truncate_left: bool,
+}
+
+/// A directory whose small files were read.
+pub struct Directory {
+    pub model: Model,
     /// tokenizer.json.
     pub tokenizer: serde_json::Value,
     pub source: Source,
+    pub files: Files,
 }
 
 /// What computes the hidden states.
@@ -66,25 +73,20 @@ pub enum Network {
     /// Built here from the weights.
     Built(Box<encoder::Network>),
     /// As published; `pad` is the id that fills short rows.
-    Onnx { file: Vec<u8>, pad: i64 },
+    Onnx { file: Arc<Vec<u8>>, pad: i64 },
+}
+
+impl Directory {
+    /// Reads all but the weights; with `require_manifest` only what the manifest lists, after all of that was compared.
+    pub fn read(path: &Path, format: Format, max_tokens: Option<usize>, require_manifest: bool) -> Result<Self> {
+        let mut files = if require_manifest { Files::open_checked(path) } else { Files::open(path) }?;
+        let (model, tokenizer, source) = Model::read(&mut files, format, max_tokens)?;
+        Ok(Self { model, tokenizer, source, files })
+    }
 }
 
 impl Model {
-    /// Reads the directory; with `require_manifest` only what its manifest lists, after all of that was compared.
-    pub fn read(
-        directory: &Path,
-        format: Format,
-        max_tokens: Option<usize>,
-        require_manifest: bool,
-    ) -> Result<(Self, Files)> {
-        let open = if require_manifest { Files::open_checked } else { Files::open };
-        let mut files = open(directory)?;
-        let model = Self::read_from(&mut files, format, max_tokens)?;
-        Ok((model, files))
-    }
-
-    /// Reads what is needed of the files.
-    fn read_from(files: &mut Files, format: Format, max_tokens: Option<usize>) -> Result<Self> {
+    fn read(files: &mut Files, format: Format, max_tokens: Option<usize>) -> Result<(Self, serde_json::Value, Source)> {
         let modules::Modules { transformer: path, modules, listed } = modules::read(files)?;
         let path = path.as_str();
         let basics = config::basics(files, path)?;
@@ -119,7 +121,7 @@ impl Model {
             Some(side) => side == "left",
             None => tokenizer.pointer("/truncation/direction").is_some_and(|d| d == "Left"),
         };
-        Ok(Self {
+        let model = Self {
             name: files.model_name(),
             max_tokens,
             lower_case: sentence_bert.do_lower_case,
@@ -127,24 +129,36 @@ impl Model {
             has_modules: listed,
             defaults,
             truncate_left,
-            tokenizer,
-            source,
+        };
+        Ok((model, tokenizer, source))
+    }
+}
+
+/// Where the network is made from.
+pub enum Source {
+    /// An architecture that is built here, and the files with its weights.
+    Encoder(Box<architecture::Encoder>, Vec<String>),
+    /// A file; `pad` is the id that fills short rows.
+    Onnx { file: String, pad: i64 },
+}
+
+/// What the network is made from.
+pub enum Content {
+    Encoder(Box<architecture::Encoder>, Weights),
+    Onnx { directory: String, file: Arc<Vec<u8>>, pad: i64 },
+}
+
+impl Source {
+    /// Reads the weights.
+    pub fn read(self, files: &mut Files) -> Result<Content> {
+        Ok(match self {
+            Self::Encoder(encoder, names) => Content::Encoder(encoder, Weights::of(files, &names)?),
+            Self::Onnx { file, pad } => Content::Onnx { directory: files.name(), file: files.read(&file)?, pad },
         })
     }
 }
 
-/// What the network is made from.
-pub enum Source {
-    Encoder(Box<architecture::Encoder>, Weights),
-    /// `file` is the content; `pad` is the id that fills short rows.
-    Onnx {
-        directory: String,
-        file: Vec<u8>,
-        pad: i64,
-    },
-}
-
-impl Source {
+impl Content {
     /// Builds the network: copies the weights as the sessions want them.
     pub fn network(self, precision: Precision) -> Result<Network> {
         Ok(match self {
@@ -170,20 +184,17 @@ fn source(files: &mut Files, path: &str, basics: &config::Basics, format: Format
         fail!(ModelUnsupported, "{}: {unsupported}", files.name());
     }
     if format != Format::Onnx && known {
-        if let Some(weights) = Weights::open(files, path)? {
-            return Ok(Source::Encoder(Box::new(architecture::read(files, path, model_type)?), weights));
+        if let Some(names) = weights::files(files, path)? {
+            return Ok(Source::Encoder(Box::new(architecture::read(files, path, model_type)?), names));
         }
         if format == Format::Safetensors {
             fail!(ModelNotFound, "{}: model.safetensors is missing", files.name());
         }
     }
     for file in ["onnx/model.onnx", "model.onnx"] {
-        if let Some(bytes) = files.read_optional(&format!("{path}{file}"))? {
-            return Ok(Source::Onnx {
-                directory: files.name(),
-                file: bytes.to_vec(),
-                pad: basics.pad_token_id.unwrap_or(0),
-            });
+        let file = format!("{path}{file}");
+        if files.exists(&file) {
+            return Ok(Source::Onnx { file, pad: basics.pad_token_id.unwrap_or(0) });
         }
     }
     if format == Format::Auto && !known {

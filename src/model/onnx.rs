@@ -1,4 +1,4 @@
-//! The part of the ONNX format (onnx.proto3, IR version 8) that a graph of our own needs.
+//! The part of the ONNX format (onnx.proto3, IR version 8) that a graph of our own needs, and the weights of others'.
 
 use prost::Message;
 
@@ -74,6 +74,51 @@ impl Attribute {
     pub fn int(name: &str, value: i64) -> Self {
         Self { name: name.into(), i: Some(value), kind: 2, ..Self::default() }
     }
+}
+
+/// The tensors of f32 that an ONNX file holds, by name, as far as sharing them is worth it.
+pub fn weights(file: &[u8]) -> Vec<(String, super::Tensor)> {
+    // What ONNX Runtime finds wrong with the file it says itself, and better.
+    let Ok(Holder { graph: Some(Held { initializer }) }) = Holder::decode(file) else { return Vec::new() };
+    let shared = initializer.into_iter().filter(|t| t.data_type == FLOAT && t.data_location == 0);
+    let read = |Raw { dims, name, raw_data, .. }: Raw| {
+        let shape: Vec<usize> = dims.iter().map(|&d| usize::try_from(d)).collect::<Result<_, _>>().ok()?;
+        let floats = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d))?;
+        let whole = raw_data.len() >= SHARED_BYTES && Some(raw_data.len()) == floats.checked_mul(4);
+        let data = || raw_data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        whole.then(|| (name, super::Tensor { shape, data: data() }))
+    };
+    shared.filter_map(read).collect()
+}
+
+/// A smaller tensor may as well be in each session.
+const SHARED_BYTES: usize = 1 << 14;
+
+/// The same messages as below, with the weights and nothing else of the graph.
+#[derive(Clone, PartialEq, Message)]
+struct Holder {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Held>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Held {
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<Raw>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Raw {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    raw_data: Vec<u8>,
+    #[prost(int32, tag = "14")]
+    data_location: i32,
 }
 
 /// `data_type` of f32 and i64 tensors.

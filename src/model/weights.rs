@@ -46,23 +46,23 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-impl Weights {
-    /// `model.safetensors` in folder `path`, or the shards that `model.safetensors.index.json` names; `None` where there
-    /// is neither.
-    pub fn open(files: &mut Files, path: &str) -> Result<Option<Self>> {
-        let single = format!("{path}{SINGLE}");
-        if files.read_optional(&single)?.is_some() {
-            return Self::of(files, &[single]).map(Some);
-        }
-        let index = format!("{path}{INDEX}");
-        let Some(bytes) = files.read_optional(&index)? else { return Ok(None) };
-        let Index { weight_map } = parse(files, &index, &bytes)?;
-        let mut shards: Vec<String> = weight_map.into_values().map(|file| format!("{path}{file}")).collect();
-        shards.sort();
-        shards.dedup();
-        Self::of(files, &shards).map(Some)
+/// The names of `model.safetensors` in folder `path`, or of the shards that `model.safetensors.index.json` names; `None`
+/// where there is neither.
+pub fn files(files: &mut Files, path: &str) -> Result<Option<Vec<String>>> {
+    let single = format!("{path}{SINGLE}");
+    if files.exists(&single) {
+        return Ok(Some(vec![single]));
     }
+    let index = format!("{path}{INDEX}");
+    let Some(bytes) = files.read_optional(&index)? else { return Ok(None) };
+    let Index { weight_map } = parse(files, &index, &bytes)?;
+    let mut shards: Vec<String> = weight_map.into_values().map(|file| format!("{path}{file}")).collect();
+    shards.sort();
+    shards.dedup();
+    Ok(Some(shards))
+}
 
+impl Weights {
     /// These files, which must be there.
     pub fn of(files: &mut Files, names: &[String]) -> Result<Self> {
         let directory = files.name();

@@ -12,7 +12,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use crate::error::{Code, Error, Result, fail};
 use crate::kernel::quantised::Weights;
-use crate::model::{Network, encoder};
+use crate::model::{Network, encoder, onnx};
 use crate::runtime::Runtime;
 
 /// What a network says of one text.
@@ -38,22 +38,38 @@ enum Source {
         embeddings: Arc<encoder::Embeddings>,
     },
     Onnx {
-        file: Vec<u8>,
+        file: Arc<Vec<u8>>,
+        initializers: Vec<(String, Arc<DynValue>)>,
+        packed: PrepackedWeights,
         pad: i64,
     },
+}
+
+fn shareable(tensors: Vec<(String, crate::model::Tensor)>) -> Result<Vec<(String, Arc<DynValue>)>> {
+    let value = |(name, tensor): (String, crate::model::Tensor)| {
+        let value = Tensor::from_array((tensor.shape, tensor.data)).map_err(failed)?;
+        Ok((name, Arc::new(value.into_dyn())))
+    };
+    tensors.into_iter().map(value).collect()
 }
 
 /// One call at a time.
 pub struct Session {
     inner: ort::session::Session,
-    options: Arc<RunOptions>,
+    interrupt: Interrupt,
     kind: Kind,
 }
 
-/// Ends what a session runs, from another thread. The session can be used again afterwards.
+/// Ends what its session runs, from another thread. The session can be used again afterwards.
+#[derive(Clone)]
 pub struct Interrupt(Arc<RunOptions>);
 
 impl Interrupt {
+    /// One for a session that is still to be made.
+    pub fn new() -> Result<Self> {
+        Ok(Self(Arc::new(RunOptions::new().map_err(failed)?)))
+    }
+
     pub fn now(&self) {
         // It can only fail for a null pointer; the batch would then run to its end, for nobody.
         let _ = self.0.terminate();
@@ -80,34 +96,23 @@ impl Factory {
     /// `threads` is how many may work on it.
     pub fn new(runtime: Runtime, network: Network, threads: usize) -> Result<Self> {
         let source = match network {
-            Network::Onnx { file, pad } => Source::Onnx { file, pad },
-            Network::Built(built) => {
-                let mut initializers = Vec::with_capacity(built.initializers.len());
-                for (name, tensor) in built.initializers {
-                    let value = Tensor::from_array((tensor.shape, tensor.data)).map_err(failed)?;
-                    initializers.push((name, Arc::new(value.into_dyn())));
-                }
-                Source::Built {
-                    graph: built.graph,
-                    initializers,
-                    quantised: quantised::quantise(built.quantised, threads)?,
-                    packed: PrepackedWeights::new(),
-                    embeddings: Arc::new(built.embeddings),
-                }
+            Network::Onnx { file, pad } => {
+                let initializers = shareable(onnx::weights(&file))?;
+                Source::Onnx { file, initializers, packed: PrepackedWeights::new(), pad }
             }
+            Network::Built(built) => Source::Built {
+                graph: built.graph,
+                initializers: shareable(built.initializers)?,
+                quantised: quantised::quantise(built.quantised, threads)?,
+                packed: PrepackedWeights::new(),
+                embeddings: Arc::new(built.embeddings),
+            },
         };
         Ok(Self { runtime, source })
     }
 
-    /// One session of `threads` threads, and as many of one thread. One after another: what several pack side by side stays
-    /// in memory for each of them.
-    pub fn sessions(&self, threads: usize) -> Result<(Session, Vec<Session>)> {
-        let wide = self.session(threads)?;
-        Ok((wide, (0..threads).map(|_| self.session(1)).collect::<Result<_>>()?))
-    }
-
     /// A session that works with `threads` threads, the caller's included.
-    fn session(&self, threads: usize) -> Result<Session> {
+    pub fn session(&self, threads: usize, interrupt: Interrupt) -> Result<Session> {
         let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
         let mut builder = configure(builder, threads).map_err(failed)?;
         match &self.source {
@@ -124,14 +129,19 @@ impl Factory {
                 }
                 let inner = builder.commit_from_memory(graph).map_err(failed)?;
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
-                Ok(Session { inner, options: Arc::new(RunOptions::new().map_err(failed)?), kind })
+                Ok(Session { inner, interrupt, kind })
             }
-            Source::Onnx { file, pad } => {
+            Source::Onnx { file, initializers, packed, pad } => {
+                builder = builder.with_prepacked_weights(packed).map_err(failed)?;
+                for (name, value) in initializers {
+                    // In place of the file's own, which is the same.
+                    builder = builder.with_initializer(name, Arc::clone(value)).map_err(failed)?;
+                }
                 let inner = builder
                     .commit_from_memory(file)
                     .map_err(|e| Error::new(Code::ModelInvalid, format!("model.onnx cannot be loaded: {e}")))?;
                 let kind = onnx_kind(&inner, *pad)?;
-                Ok(Session { inner, options: Arc::new(RunOptions::new().map_err(failed)?), kind })
+                Ok(Session { inner, interrupt, kind })
             }
         }
     }
@@ -170,11 +180,6 @@ fn onnx_kind(session: &ort::session::Session, pad: i64) -> Result<Kind> {
 }
 
 impl Session {
-    /// What ends a run of this session.
-    pub fn interrupt(&self) -> Interrupt {
-        Interrupt(Arc::clone(&self.options))
-    }
-
     /// Whether texts of a batch are filled up to the longest.
     pub fn padded(&self) -> bool {
         matches!(self.kind, Kind::Onnx { .. })
@@ -183,7 +188,7 @@ impl Session {
     /// Runs a batch of texts (ids, none empty) and hands each text's rows to `each`, in their order.
     pub fn run(&mut self, texts: &[&[u32]], mut each: impl FnMut(usize, Rows<'_>) -> Result<()>) -> Result<()> {
         // An interrupt that came between two runs was for the one before.
-        self.options.unterminate().map_err(failed)?;
+        self.interrupt.0.unterminate().map_err(failed)?;
         match &mut self.kind {
             Kind::Built { embeddings, embedded } => {
                 let tokens: usize = texts.iter().map(|t| t.len()).sum();
@@ -197,7 +202,7 @@ impl Session {
                     TensorRef::from_array_view(([tokens, dim], embedded.as_slice())).map_err(failed)?,
                     TensorRef::from_array_view(([texts.len()], lengths.as_slice())).map_err(failed)?,
                 ];
-                let outputs = self.inner.run_with_options(inputs, &self.options).map_err(failed)?;
+                let outputs = self.inner.run_with_options(inputs, &self.interrupt.0).map_err(failed)?;
                 let hidden = outputs["last_hidden_state"].try_extract_array::<f32>().map_err(failed)?;
                 let hidden = hidden.into_dimensionality::<Ix2>().map_err(failed)?;
                 let mut from = 0;
@@ -227,7 +232,7 @@ impl Session {
                     let value = TensorRef::from_array_view(([texts.len(), width], data.as_slice())).map_err(failed)?;
                     values.push((outlet.name().to_owned(), value));
                 }
-                let outputs = self.inner.run_with_options(values, &self.options).map_err(failed)?;
+                let outputs = self.inner.run_with_options(values, &self.interrupt.0).map_err(failed)?;
                 let array = outputs[output.as_str()].try_extract_array::<f32>().map_err(failed)?;
                 if *pooled {
                     let rows = array.into_dimensionality::<Ix2>().map_err(failed)?;

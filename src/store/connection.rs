@@ -1,10 +1,11 @@
 //! Opens SQLite connections as the store needs them: vec0 and functions on each, settings, and errors in words.
 
 use std::ffi::{c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::{filter, keywords};
 use crate::error::{Code, Error, Result, fail};
@@ -25,19 +26,68 @@ const LOG_BYTES: u32 = 64 << 20;
 /// The signature that SQLite gives every extension's entry point (https://sqlite.org/loadext.html).
 type Entry = unsafe extern "C" fn(*mut ffi::sqlite3, *mut *mut c_char, *const ffi::sqlite3_api_routines) -> c_int;
 
-/// Opens the file, or makes it. Nothing is written to it yet.
-pub fn open(path: &Path, name: &str) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        register_vec0(&connection)?;
-        filter::register(&connection)?;
-        register_word_counts(&connection)?;
-        Ok(connection)
+/// What can be done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Write,
+    /// The file can only be read.
+    Read,
+    /// Nothing can be made beside the file either: no log, and no shared memory to see that others write.
+    Frozen,
+}
+
+/// Opens the file or, to write, makes it. Nothing is written to it yet.
+pub fn open(path: &Path, access: Access, name: &str) -> Result<Connection> {
+    connect(path, access).map_err(|e| error(name, "opened", &e))
+}
+
+/// Opens the file to read and write it or, where that cannot be, to read it.
+pub fn open_best(path: &Path, name: &str) -> Result<(Connection, Access)> {
+    let best = || {
+        let connection = connect(path, Access::Write)?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        // SQLite opens a file that may not be written to for reading.
+        let access = if connection.is_readonly(MAIN_DB)? { Access::Read } else { Access::Write };
+        Ok((connection, access))
     };
-    open().map_err(|e| error(name, "opened", &e))
+    best().or_else(|e: rusqlite::Error| {
+        // A file in WAL cannot even be read where its directory takes no files, unless SQLite is told that it stays as
+        // it is. What is in a log beside it would be missing then.
+        let closed = matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
+        if closed && path.is_file() && !log_has_pages(path) {
+            return Ok((open(path, Access::Frozen, name)?, Access::Frozen));
+        }
+        Err(error(name, "opened", &e))
+    })
+}
+
+fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let read = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match access {
+        Access::Write => Connection::open_with_flags(path, write)?,
+        Access::Read => Connection::open_with_flags(path, read)?,
+        Access::Frozen => Connection::open_with_flags(frozen(path), read | OpenFlags::SQLITE_OPEN_URI)?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    register_vec0(&connection)?;
+    filter::register(&connection)?;
+    register_word_counts(&connection)?;
+    Ok(connection)
+}
+
+fn log_has_pages(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|m| m.len() > 0)
+}
+
+/// The name by which SQLite takes no locks and looks for no log.
+fn frozen(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes().iter();
+    let escaped: String = bytes.map(|b| format!("%{b:02x}")).collect();
+    format!("file:{escaped}?immutable=1")
 }
 
 /// Brings the writer (and the file, to WAL) to the settings of the store.
@@ -66,8 +116,8 @@ pub fn configure_writer(connection: &Connection, name: &str) -> Result<()> {
 }
 
 /// A connection that only reads.
-pub fn open_reader(path: &Path, name: &str) -> Result<Connection> {
-    let connection = open(path, name)?;
+pub fn open_reader(path: &Path, access: Access, name: &str) -> Result<Connection> {
+    let connection = open(path, access, name)?;
     let configure = || {
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", READER_CACHE)

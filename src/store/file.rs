@@ -27,8 +27,13 @@ fn open_files() -> MutexGuard<'static, Option<HashMap<Identity, usize>>> {
 pub struct File {
     path: PathBuf,
     identity: Identity,
+    /// Of a file that SQLite was told stays as it is.
+    frozen: Option<Stamp>,
     name: String,
 }
+
+/// What shows that a file was written to: its size, seconds and nanoseconds of its last change.
+type Stamp = (u64, i64, i64);
 
 impl File {
     /// Opens the file with `open`, unless something else in this process has it open already.
@@ -58,7 +63,12 @@ impl File {
             fail!(Store, "{name} could not be opened: there is no such file after it was made");
         };
         *ours.entry(identity).or_insert(0) += 1;
-        Ok((opened, Self { path: path.to_path_buf(), identity, name: name.to_owned() }))
+        Ok((opened, Self { path: path.to_path_buf(), identity, frozen: None, name: name.to_owned() }))
+    }
+
+    /// From now on, [`check`](Self::check) also refuses a file that was written to.
+    pub fn freeze(&mut self) {
+        self.frozen = stamp(&self.path);
     }
 
     /// Bytes of the write-ahead log beside the file.
@@ -72,6 +82,11 @@ impl File {
     /// lost, and what is read from it is old.
     pub fn check(&self) -> Result<()> {
         match identity(&self.path) {
+            Some(now) if now == self.identity && self.frozen.is_some() && stamp(&self.path) != self.frozen => fail!(
+                Store,
+                "{}: the file was written to, which cannot be followed where no file can be made beside it; open it anew",
+                self.name
+            ),
             Some(now) if now == self.identity => Ok(()),
             Some(_) => fail!(Store, "{}: the file was replaced by another while it was open; open it anew", self.name),
             None => fail!(Store, "{}: the file was removed or renamed while it was open; open it anew", self.name),
@@ -94,6 +109,10 @@ impl Drop for File {
 
 fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|m| (m.size(), m.mtime(), m.mtime_nsec()))
 }
 
 /// A file descriptor of this process that is open on the file.

@@ -1,13 +1,18 @@
 //! Looks whether a database is whole, builds anew what is derived, copies it, and gives space back.
 
-use rusqlite::{Connection, Result, ToSql, params};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, MAIN_DB, Result, ToSql, params};
 use serde::Serialize;
 
 use super::metadata::Metadata;
 use super::rows::check_vector;
 use super::vectors::{self, Space};
-use super::{keywords, rows};
+use super::{connection, keywords, rows};
 use crate::blob;
+use crate::error::{self, fail};
 
 /// Problems that a report has at most; a damaged file can have millions.
 const MAX_PROBLEMS: usize = 100;
@@ -82,8 +87,9 @@ pub fn repair(connection: &Connection, damage: &Damage, report: &mut Report) -> 
 fn check_pages(connection: &Connection, report: &mut Report) -> Result<()> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
     let found = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>>>()?;
-    // Virtual tables are looked at below, in better words.
-    for problem in found.into_iter().filter(|p| p != "ok" && !p.contains("fts_embeddings")) {
+    // Virtual tables are looked at below, in better words, where that can be.
+    let all = connection.is_readonly(MAIN_DB)?;
+    for problem in found.into_iter().filter(|p| p != "ok" && (all || !p.contains("fts_embeddings"))) {
         report.add(format!("the file is damaged: {problem}"));
     }
     Ok(())
@@ -95,7 +101,7 @@ fn check_rows(connection: &Connection, report: &mut Report) -> Result<()> {
     while let Some(row) = found.next()? {
         let id: String = row.get(0)?;
         report.rows += 1;
-        match rows::vector_of(row.get_ref(1)?, 1).map(|vector| check_vector(&vector)) {
+        match rows::vector_of(row.get_ref(1)?, 1).map(|v| if v.is_empty() { Ok(()) } else { check_vector(&v) }) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => report.add(format!("row '{id}': {e}")),
             Err(e) => report.add(format!("row '{id}': {e}")),
@@ -112,7 +118,7 @@ fn check_rows(connection: &Connection, report: &mut Report) -> Result<()> {
 fn unregistered(connection: &Connection) -> Result<Vec<(String, usize)>> {
     connection
         .prepare(
-            "SELECT DISTINCT fingerprint, dimensions FROM embeddings
+            "SELECT DISTINCT fingerprint, dimensions FROM embeddings WHERE dimensions > 0
              EXCEPT SELECT fingerprint, dimensions FROM embedding_spaces",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -167,9 +173,43 @@ fn vectors_problem(connection: &Connection, space: &Space) -> Option<String> {
 
 /// Whether FTS5 has exactly the words of the rows.
 fn words_problem(connection: &Connection) -> Option<String> {
+    if connection.is_readonly(MAIN_DB).unwrap_or(false) {
+        return words_keys_problem(connection);
+    }
     // Rank 1 compares with the table, not only the index with itself.
     let sql = "INSERT INTO fts_embeddings (fts_embeddings, rank) VALUES ('integrity-check', 1)";
     connection.execute(sql, []).err().map(|e| format!("the index fts_embeddings is not what the rows say: {e}"))
+}
+
+/// Whether FTS5 has the keys of the rows: all that can be compared without writing, which is how FTS5 is asked.
+fn words_keys_problem(connection: &Connection) -> Option<String> {
+    let sql = "SELECT (SELECT count(*) FROM (SELECT key FROM embeddings EXCEPT SELECT id FROM fts_embeddings_docsize))
+                    + (SELECT count(*) FROM (SELECT id FROM fts_embeddings_docsize EXCEPT SELECT key FROM embeddings))";
+    match connection.query_row(sql, [], |row| row.get::<_, u64>(0)) {
+        Ok(0) => None,
+        Ok(differing) => {
+            Some(format!("the index fts_embeddings is of other rows than the table has: {differing} differ"))
+        }
+        Err(e) => Some(format!("the index fts_embeddings cannot be read: {e}")),
+    }
+}
+
+/// Copies what a connection reads to a new file.
+pub fn backup(from: &Connection, to: &Path) -> error::Result<()> {
+    let name = format!("backup '{}'", to.display());
+    if to.exists() {
+        fail!(InvalidArgument, "{name} is there already; name a new file");
+    }
+    let copy = || {
+        let mut copy = Connection::open(to)?;
+        let backup = Backup::new(from, &mut copy)?;
+        // All in one step: another process's writes would start it anew. In WAL nobody waits for a reader.
+        while backup.step(-1)? != StepResult::Done {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    };
+    copy().map_err(|e| connection::error(&name, "written", &e)).inspect_err(|_| drop(std::fs::remove_file(to)))
 }
 
 /// Merges the parts of the words' index, forgets indexes of models that have no rows any more, and tells SQLite's
@@ -184,8 +224,7 @@ pub fn optimize(connection: &Connection) -> Result<()> {
                 vectors::build(connection, &space)?;
             }
         } else {
-            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", space.table()))?;
-            connection.execute("DELETE FROM embedding_spaces WHERE number = ?1", [space.number])?;
+            vectors::remove_space(connection, &space)?;
         }
     }
     connection.execute_batch("INSERT INTO fts_embeddings (fts_embeddings) VALUES ('optimize'); PRAGMA optimize;")

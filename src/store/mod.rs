@@ -1,5 +1,6 @@
 //! One SQLite file with texts, their vectors and the indexes over them; the only folder that names `rusqlite`.
 
+mod adopt;
 mod connection;
 mod file;
 mod filter;
@@ -9,24 +10,26 @@ mod metadata;
 mod migrations;
 mod pool;
 mod read;
+mod reindex;
 mod resident;
 mod rows;
 mod search;
 mod vectors;
 mod write;
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::Transaction;
-use rusqlite::backup::{Backup, StepResult};
 
+pub use adopt::{MigrateOptions, Migration, Note};
 pub use filter::Filter;
 pub use health::Report;
 pub use read::{ListOptions, ModelStats, Stats};
 pub use rows::{Outcome, Record, Row};
 pub use search::{After, Diversity, Explain, Found, Fusion, Hit, Index, Query, SearchOptions};
 
+use self::connection::Access;
 use self::file::File;
 use self::pool::{Pool, Reader};
 use self::resident::Resident;
@@ -49,6 +52,7 @@ pub struct StoreOptions {
 pub struct Store {
     pool: Pool,
     resident: Resident,
+    access: Access,
     name: String,
     /// `None` for a store in memory. After the pool, so that it is dropped when the connections are closed.
     file: Option<File>,
@@ -56,8 +60,9 @@ pub struct Store {
 
 impl Store {
     /// Opens the file, makes it where it is missing, and brings it to the newest schema. `:memory:` is a store that is
-    /// gone when it is closed. Refused: a file of a newer version (it stays as it is), one that something else in this
-    /// process has open, one on a network file system.
+    /// gone when it is closed. A file that may not be written to is opened for reading: what would write is refused, by
+    /// name. Refused: a file of a newer version (it stays as it is), one of the original system, which
+    /// [`migrate`](Self::migrate) adopts, one that something else in this process has open, one on a network file system.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_with(path, &StoreOptions::default())
     }
@@ -69,37 +74,54 @@ impl Store {
             fail!(InvalidArgument, "the path of the database is empty; ':memory:' is a store without a file");
         }
         let in_memory = path == Path::new(":memory:");
-        let open = || connection::open(path, &name);
-        let (mut connection, file) = if in_memory {
-            (open()?, None)
+        let (mut connection, access, file) = if in_memory {
+            (connection::open(path, Access::Write, &name)?, Access::Write, None)
         } else {
-            let (connection, file) = File::open(path, &name, open)?;
-            (connection, Some(file))
+            let ((connection, access), mut file) = File::open(path, &name, || connection::open_best(path, &name))?;
+            if access == Access::Frozen {
+                file.freeze();
+            }
+            (connection, access, Some(file))
         };
         // Before anything is written: a file of a newer version stays as it is.
-        migrations::refuse_newer(&connection, &name)?;
-        connection::configure_writer(&connection, &name)?;
-        migrations::apply(&mut connection, &name)?;
-        let pool = Pool::new(connection, (!in_memory).then_some(path), &name);
-        Ok(Self { pool, resident: Resident::new(options.max_resident_bytes), name, file })
+        migrations::refuse_others(&connection, access, &name)?;
+        if access == Access::Write {
+            connection::configure_writer(&connection, &name)?;
+            migrations::apply(&mut connection, &name)?;
+        }
+        let pool = Pool::new(connection, (!in_memory).then_some(path), access, &name);
+        Ok(Self { pool, resident: Resident::new(options.max_resident_bytes), access, name, file })
+    }
+
+    /// Adopts a database of the original system, in its file: its rows become rows of an unknown model (fingerprint
+    /// `unknown`), which keep their texts and are found again when they were embedded anew. Without `options.apply` it
+    /// only says what it would do, and writes nothing.
+    pub fn migrate(path: &Path, options: &MigrateOptions<'_>) -> Result<Migration> {
+        adopt::migrate(path, options)
     }
 
     /// Stores records, all or none, in one transaction that is on disk when the call returns; says of each what was done.
     /// A source, chunk and model that has a row already gets the new content in it; of equal ones in one call the last
     /// stays.
     pub fn put(&self, records: &[Record<'_>]) -> Result<Vec<Outcome>> {
-        check_batch(records.len())?;
-        let at = |i: usize, e: &Error| Error::new(e.code(), format!("record {i}: {e}"));
-        let check = |(i, record)| rows::check(record).map_err(|e| at(i, &e));
-        let metadata = records.iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
+        let metadata = check_records(records)?;
+        self.write("stored", |write| put_records(write, records, &metadata))
+    }
+
+    /// Stores records as [`Store::put`] does, as all that their sources have: chunks of a record's source and model that are
+    /// not among the records are deleted, in the same transaction. Gives how many of these there were, too.
+    pub fn put_sources(&self, records: &[Record<'_>]) -> Result<(Vec<Outcome>, usize)> {
+        let metadata = check_records(records)?;
+        let mut sources: HashMap<_, Vec<u32>> = HashMap::new();
+        for record in records {
+            sources.entry((record.source_type, record.source_id, record.fingerprint)).or_default().push(record.chunk);
+        }
         self.write("stored", |write| {
-            let put = |(i, (record, metadata)): (usize, (&Record<'_>, &String))| {
-                write.put(record, metadata).map_err(|failure| match failure {
-                    Failure::Refused(e) => Failure::Refused(at(i, &e)),
-                    sqlite @ Failure::Sqlite(_) => sqlite,
-                })
-            };
-            records.iter().zip(&metadata).enumerate().map(put).collect()
+            let mut deleted = 0;
+            for ((source_type, source_id, fingerprint), chunks) in &sources {
+                deleted += write.delete_other_chunks(source_type, source_id, fingerprint, chunks)?;
+            }
+            Ok((put_records(write, records, &metadata)?, deleted))
         })
     }
 
@@ -186,10 +208,15 @@ impl Store {
 
     /// Reads the whole database and says what is wrong. With `repair`, what follows from the rows (vec0 tables, the words'
     /// index) is built anew where it is not what the rows say; damage to the rows themselves stays, and needs a backup.
-    /// Writers wait meanwhile; readers do not.
+    /// Writers wait meanwhile; readers do not. Of a file that can only be read, the words' index is compared with itself
+    /// and with the rows' keys, not with their texts.
     pub fn verify(&self, repair: bool) -> Result<Report> {
-        self.check_file()?;
         let mut report = Report::default();
+        if self.access != Access::Write && !repair {
+            self.read("verified", |connection| health::verify(connection, &mut report))?;
+            return Ok(report);
+        }
+        self.check_writable("repaired")?;
         let mut connection = self.pool.writer();
         let mut work = || {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -206,27 +233,14 @@ impl Store {
     /// Copies the database to a new file while others read and write; the copy is of one moment. A file that is there
     /// already is refused.
     pub fn backup(&self, to: &Path) -> Result<()> {
-        let name = format!("backup '{}'", to.display());
-        if to.exists() {
-            fail!(InvalidArgument, "{name} is there already; name a new file");
-        }
         let reader = self.reader()?;
-        let copy = || {
-            let mut copy = rusqlite::Connection::open(to)?;
-            let backup = Backup::new(&reader, &mut copy)?;
-            // All in one step: another process's writes would start it anew. In WAL nobody waits for a reader.
-            while backup.step(-1)? != StepResult::Done {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Ok(())
-        };
-        copy().map_err(|e| connection::error(&name, "written", &e)).inspect_err(|_| drop(std::fs::remove_file(to)))
+        health::backup(&reader, to)
     }
 
     /// Brings indexes into their best form and gives the space of deleted rows back to the file system. Takes as long as
     /// copying the database, and as much room on the disk; writers wait meanwhile.
     pub fn optimize(&self) -> Result<()> {
-        self.check_file()?;
+        self.check_writable("optimized")?;
         let mut connection = self.pool.writer();
         let mut work = || {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -243,6 +257,19 @@ impl Store {
         self.file.as_ref().map_or(Ok(()), File::check)
     }
 
+    fn check_writable(&self, done: &str) -> Result<()> {
+        self.check_file()?;
+        if self.access != Access::Write {
+            fail!(
+                Store,
+                "{} could not be {done}: it is open for reading only, because the file, its directory or its file system \
+                 is read-only",
+                self.name
+            );
+        }
+        Ok(())
+    }
+
     fn reader(&self) -> Result<Reader<'_>> {
         self.check_file()?;
         self.pool.reader()
@@ -255,7 +282,7 @@ impl Store {
     }
 
     fn write<T>(&self, done: &str, work: impl FnOnce(&mut Write<'_>) -> Result<T, Failure>) -> Result<T> {
-        self.check_file()?;
+        self.check_writable(done)?;
         let mut connection = self.pool.writer();
         let write = || {
             let mut write = Write::begin(&mut connection)?;
@@ -273,6 +300,27 @@ impl Store {
     fn failed(&self, done: &str, e: &rusqlite::Error) -> Error {
         connection::error(&self.name, done, e)
     }
+}
+
+/// Refuses what cannot be stored; gives each record's metadata as it is stored.
+fn check_records(records: &[Record<'_>]) -> Result<Vec<String>> {
+    check_batch(records.len())?;
+    let check = |(i, record)| rows::check(record).map_err(|e| at_record(i, &e));
+    records.iter().enumerate().map(check).collect()
+}
+
+fn put_records(write: &mut Write<'_>, records: &[Record<'_>], metadata: &[String]) -> Result<Vec<Outcome>, Failure> {
+    let put = |(i, (record, metadata)): (usize, (&Record<'_>, &String))| {
+        write.put(record, metadata).map_err(|failure| match failure {
+            Failure::Refused(e) => Failure::Refused(at_record(i, &e)),
+            sqlite @ Failure::Sqlite(_) => sqlite,
+        })
+    };
+    records.iter().zip(metadata).enumerate().map(put).collect()
+}
+
+fn at_record(i: usize, e: &Error) -> Error {
+    Error::new(e.code(), format!("record {i}: {e}"))
 }
 
 fn check_batch(count: usize) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::connection;
+use super::connection::{self, Access};
 use crate::error::Result;
 
 /// The connections of a store. In WAL, readers see the last commit while the next one is written.
@@ -15,6 +15,7 @@ pub struct Pool {
     returned: Condvar,
     /// `None` for a store in memory, which is its one connection.
     path: Option<PathBuf>,
+    access: Access,
     name: String,
     most: usize,
     /// After the readers, because fields are dropped in this order and the last one out empties the log.
@@ -33,12 +34,13 @@ pub enum Reader<'a> {
 }
 
 impl Pool {
-    pub fn new(writer: Connection, path: Option<&Path>, name: &str) -> Self {
+    pub fn new(writer: Connection, path: Option<&Path>, access: Access, name: &str) -> Self {
         let most = std::thread::available_parallelism().map_or(4, |n| n.get().clamp(4, 64));
         Self {
             readers: Mutex::new(Readers { idle: Vec::new(), open: 0 }),
             returned: Condvar::new(),
             path: path.map(Path::to_path_buf),
+            access,
             name: name.to_owned(),
             most,
             writer: Mutex::new(writer),
@@ -64,7 +66,7 @@ impl Pool {
             if readers.open < self.most {
                 readers.open += 1;
                 drop(readers);
-                return match connection::open_reader(path, &self.name) {
+                return match connection::open_reader(path, self.access, &self.name) {
                     Ok(connection) => Ok(Reader::Own(self, Some(connection))),
                     Err(e) => {
                         self.give_back(None);

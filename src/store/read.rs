@@ -43,6 +43,10 @@ pub struct Stats {
     pub free_bytes: u64,
     /// Bytes of the log that are not in the file yet.
     pub log_bytes: u64,
+    /// Version of the SQLite that this library carries, whatever the process has beside it.
+    pub sqlite: &'static str,
+    /// Version of sqlite-vec, likewise.
+    pub sqlite_vec: String,
     /// Bytes of memory that the resident indexes may take together.
     pub max_resident_bytes: u64,
 }
@@ -163,6 +167,8 @@ pub fn stats(connection: &Connection) -> Result<Stats> {
         bytes: pragma("page_count")? * page_size,
         free_bytes: pragma("freelist_count")? * page_size,
         log_bytes: 0,
+        sqlite: rusqlite::version(),
+        sqlite_vec: connection.query_row("SELECT vec_version()", [], |row| row.get(0))?,
         max_resident_bytes: 0,
     })
 }

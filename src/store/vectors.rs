@@ -1,6 +1,6 @@
 //! The vec0 tables: one for all vectors of one model and size, derived from the rows.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, params};
 
 use super::rows::vector_of;
 use crate::blob;
@@ -62,6 +62,13 @@ pub fn ensure_space(connection: &Connection, fingerprint: &str, dimensions: usiz
     Ok(space)
 }
 
+/// Takes a space away that has no rows any more, or whose rows are about to go.
+pub fn remove_space(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", space.table()))?;
+    connection.execute("DELETE FROM embedding_spaces WHERE number = ?1", [space.number])?;
+    Ok(())
+}
+
 /// Whether the space's table is there.
 pub fn exists(connection: &Connection, space: &Space) -> rusqlite::Result<bool> {
     connection
@@ -69,9 +76,8 @@ pub fn exists(connection: &Connection, space: &Space) -> rusqlite::Result<bool> 
         .query_row([space.table()], |row| row.get(0))
 }
 
-/// Makes the space's table anew, with what the rows have.
-pub fn build(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
-    let table = space.table();
+/// Drops a vec0 table, whole or damaged.
+pub fn drop_table(connection: &Connection, table: &str) -> rusqlite::Result<()> {
     // vec0 does not drop a table some of whose own tables are gone, and is not asked where its own stayed alone.
     const OWN: [&str; 4] = ["info", "chunks", "rowids", "vector_chunks00"];
     for own in OWN {
@@ -81,6 +87,13 @@ pub fn build(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
     for own in OWN {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}_{own}"))?;
     }
+    Ok(())
+}
+
+/// Makes the space's table anew, with what the rows have.
+pub fn build(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
+    let table = space.table();
+    drop_table(connection, &table)?;
     connection.execute_batch(&format!(
         "CREATE VIRTUAL TABLE {table} USING vec0(embedding_key INTEGER PRIMARY KEY, embedding FLOAT[{}], chunk_size={CHUNK})",
         space.dimensions
@@ -113,62 +126,107 @@ impl Batch {
     }
 }
 
-/// Adds rows, and empties the batch. What makes a whole chunk is written as vec0 would leave it: through vec0, each row
-/// opens four blobs and goes through the pages of a chunk's vectors, which takes most of the time of a large batch.
+/// Adds rows, and empties the batch. They are written as vec0 0.1.9 would leave them, which `verify` reads through vec0: vec0
+/// itself opens four blobs for each row, and goes through a chunk's pages for its vector, which would take most of the time
+/// of a batch.
 pub fn insert(connection: &Connection, space: &Space, batch: &mut Batch) -> rusqlite::Result<()> {
     let table = space.table();
     let bytes = 4 * space.dimensions;
-    // vec0 fills the last chunk before it begins another.
-    let free = if batch.keys.len() < CHUNK { 0 } else { free_places(connection, &table)? };
-    let (first, rest) = batch.keys.split_at(free.min(batch.keys.len()));
-    let (first_units, rest_units) = batch.units.split_at(first.len() * bytes);
-    insert_each(connection, &table, first, first_units, bytes)?;
-    let (mut keys, mut units) = (rest, rest_units);
-    while keys.len() >= CHUNK {
-        insert_chunk(connection, &table, &keys[..CHUNK], &units[..CHUNK * bytes])?;
-        (keys, units) = (&keys[CHUNK..], &units[CHUNK * bytes..]);
+    let (mut keys, mut units) = (batch.keys.as_slice(), batch.units.as_slice());
+    while !keys.is_empty() {
+        // vec0 fills the last chunk before it begins another.
+        let written = match free_run(connection, &table)? {
+            Some(free) => {
+                let count = keys.len().min(free.places);
+                fill(connection, &table, &free, &keys[..count], &units[..count * bytes])?;
+                count
+            }
+            None => {
+                let count = keys.len().min(CHUNK);
+                insert_chunk(connection, &table, &keys[..count], &units[..count * bytes], CHUNK * bytes)?;
+                count
+            }
+        };
+        (keys, units) = (&keys[written..], &units[written * bytes..]);
     }
-    insert_each(connection, &table, keys, units, bytes)?;
     batch.keys.clear();
     batch.units.clear();
     Ok(())
 }
 
-fn insert_each(connection: &Connection, table: &str, keys: &[i64], units: &[u8], bytes: usize) -> rusqlite::Result<()> {
-    let sql = format!("INSERT INTO {table} (embedding_key, embedding) VALUES (?1, ?2)");
-    let mut statement = connection.prepare_cached(&sql)?;
-    for (key, unit) in keys.iter().zip(units.chunks_exact(bytes)) {
-        statement.execute(params![key, unit])?;
-    }
-    Ok(())
-}
-
-/// A whole chunk, in the form of sqlite-vec 0.1.9: a bit for each place that is taken, the keys as native integers, the
-/// vectors, and a row for each key that says where it is. `verify` reads it through vec0.
-fn insert_chunk(connection: &Connection, table: &str, keys: &[i64], units: &[u8]) -> rusqlite::Result<()> {
-    let rowids: Vec<u8> = keys.iter().flat_map(|key| key.to_ne_bytes()).collect();
+/// A chunk: a bit for each place that is taken, the keys as native integers, the vectors, and a row for each key that says
+/// where it is. Places that are not taken are 0.
+fn insert_chunk(connection: &Connection, table: &str, keys: &[i64], units: &[u8], size: usize) -> rusqlite::Result<()> {
+    let mut taken = [0u8; CHUNK / 8];
+    take(&mut taken, 0, keys.len());
+    let mut rowids = rowids(keys);
+    rowids.resize(8 * CHUNK, 0);
     let sql = format!("INSERT INTO {table}_chunks (size, validity, rowids) VALUES (?1, ?2, ?3)");
-    connection.prepare_cached(&sql)?.execute(params![CHUNK, [0xffu8; CHUNK / 8], rowids])?;
+    connection.prepare_cached(&sql)?.execute(params![CHUNK, taken, rowids])?;
     let chunk = connection.last_insert_rowid();
     let sql = format!("INSERT INTO {table}_vector_chunks00 (_rowid_, rowid, vectors) VALUES (?1, ?1, ?2)");
-    connection.prepare_cached(&sql)?.execute(params![chunk, units])?;
-    let sql = format!("INSERT INTO {table}_rowids (rowid, chunk_id, chunk_offset) VALUES (?1, ?2, ?3)");
     let mut statement = connection.prepare_cached(&sql)?;
-    for (offset, key) in keys.iter().enumerate() {
-        statement.execute(params![key, chunk, offset])?;
+    if units.len() == size {
+        statement.execute(params![chunk, units])?;
+    } else {
+        let mut whole = units.to_vec();
+        whole.resize(size, 0);
+        statement.execute(params![chunk, whole])?;
     }
-    Ok(())
+    insert_places(connection, table, chunk, 0, keys)
 }
 
-/// How many rows the last chunk has room for.
-fn free_places(connection: &Connection, table: &str) -> rusqlite::Result<usize> {
-    let sql = format!("SELECT size, validity FROM {table}_chunks ORDER BY chunk_id DESC LIMIT 1");
-    let free = |row: &rusqlite::Row<'_>| {
-        let size: usize = row.get(0)?;
-        let taken: usize = row.get_ref(1)?.as_blob()?.iter().map(|b| b.count_ones() as usize).sum();
-        Ok(size.saturating_sub(taken))
+/// Places next to each other that are not taken.
+struct Free {
+    chunk: i64,
+    taken: Vec<u8>,
+    first: usize,
+    places: usize,
+}
+
+/// The first free places of the last chunk.
+fn free_run(connection: &Connection, table: &str) -> rusqlite::Result<Option<Free>> {
+    let sql = format!("SELECT chunk_id, validity FROM {table}_chunks ORDER BY chunk_id DESC LIMIT 1");
+    let last = connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((chunk, taken)): Option<(i64, Vec<u8>)> = last else {
+        return Ok(None);
     };
-    Ok(connection.prepare_cached(&sql)?.query_row([], free).optional()?.unwrap_or(0))
+    let is_free = |&place: &usize| taken[place / 8] >> (place % 8) & 1 == 0;
+    let Some(first) = (0..8 * taken.len()).find(is_free) else {
+        return Ok(None);
+    };
+    let places = (first..8 * taken.len()).take_while(is_free).count();
+    Ok(Some(Free { chunk, taken, first, places }))
+}
+
+fn fill(connection: &Connection, table: &str, free: &Free, keys: &[i64], units: &[u8]) -> rusqlite::Result<()> {
+    let mut taken = free.taken.clone();
+    take(&mut taken, free.first, keys.len());
+    let write = |of: &str, column: &str, bytes: &[u8], start: usize| {
+        let of = format!("{table}_{of}");
+        connection.blob_open(MAIN_DB, of.as_str(), column, free.chunk, false)?.write_all_at(bytes, start)
+    };
+    write("chunks", "validity", &taken, 0)?;
+    write("chunks", "rowids", &rowids(keys), 8 * free.first)?;
+    write("vector_chunks00", "vectors", units, units.len() / keys.len() * free.first)?;
+    insert_places(connection, table, free.chunk, free.first, keys)
+}
+
+fn take(taken: &mut [u8], first: usize, count: usize) {
+    (first..first + count).for_each(|place| taken[place / 8] |= 1 << (place % 8));
+}
+
+fn rowids(keys: &[i64]) -> Vec<u8> {
+    keys.iter().flat_map(|key| key.to_ne_bytes()).collect()
+}
+
+fn insert_places(connection: &Connection, table: &str, chunk: i64, first: usize, keys: &[i64]) -> rusqlite::Result<()> {
+    // One statement for all: the table counts its rows in another one, once for each statement.
+    let sql = format!(
+        "INSERT INTO {table}_rowids (rowid, chunk_id, chunk_offset) SELECT value, ?2, key + ?3 FROM json_each(?1)"
+    );
+    connection.prepare_cached(&sql)?.execute(params![format!("{keys:?}"), chunk, first])?;
+    Ok(())
 }
 
 /// Takes a row out. (vec0 has no UPSERT: to replace is to delete and insert.)

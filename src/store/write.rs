@@ -15,6 +15,8 @@ pub struct Write<'c> {
     transaction: Transaction<'c>,
     /// The number of this transaction, where it has changed something.
     revision: Option<i64>,
+    /// What that number is or would be.
+    next: i64,
     now: String,
     /// The spaces that were used, mostly one, and the rows that are still to be written to their indexes.
     spaces: Vec<(Space, Batch)>,
@@ -59,10 +61,10 @@ impl<'c> Write<'c> {
     pub fn begin(connection: &'c mut rusqlite::Connection) -> rusqlite::Result<Self> {
         // IMMEDIATE: a transaction that starts as a reader cannot wait for the write lock (busy_timeout is ignored).
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let now = transaction
-            .prepare_cached("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")?
-            .query_row([], |row| row.get(0))?;
-        Ok(Self { transaction, revision: None, now, spaces: Vec::new(), deleted: Vec::new() })
+        let (now, next) = transaction
+            .prepare_cached("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), revision + 1 FROM embedding_state")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self { transaction, revision: None, next, now, spaces: Vec::new(), deleted: Vec::new() })
     }
 
     /// Ends the transaction.
@@ -80,14 +82,19 @@ impl<'c> Write<'c> {
         Ok(written)
     }
 
-    fn revision(&mut self) -> rusqlite::Result<i64> {
+    /// What is written so far, and what was there before.
+    pub fn connection(&self) -> &rusqlite::Connection {
+        &self.transaction
+    }
+
+    /// The number of this transaction, which is one that changes something.
+    pub fn revision(&mut self) -> rusqlite::Result<i64> {
         if let Some(revision) = self.revision {
             return Ok(revision);
         }
-        let sql = "UPDATE embedding_state SET revision = revision + 1 RETURNING revision";
-        let revision = self.transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        self.revision = Some(revision);
-        Ok(revision)
+        self.transaction.prepare_cached("UPDATE embedding_state SET revision = ?1")?.execute([self.next])?;
+        self.revision = Some(self.next);
+        Ok(self.next)
     }
 
     /// The place of a space in `spaces`.
@@ -118,6 +125,10 @@ impl<'c> Write<'c> {
     /// Puts a record that was checked; `metadata` is its metadata as it is stored.
     pub fn put(&mut self, record: &Record<'_>, metadata: &str) -> Result<Outcome, Failure> {
         let bytes = blob::to_bytes(record.vector);
+        // Most rows are new: that is tried first, and the index of sources looked through once.
+        if !bytes.is_empty() && self.insert(record, &bytes, metadata)? {
+            return Ok(Outcome::Inserted);
+        }
         let old = self.find(record, &bytes, metadata)?;
         if let Some(old) = &old {
             if !record.id.is_empty() && old.id != record.id {
@@ -130,7 +141,7 @@ impl<'c> Write<'c> {
                 return Ok(Outcome::Unchanged);
             }
         }
-        if bytes.is_empty() && !old.as_ref().is_some_and(|old| old.same_text) {
+        let Some(old) = old.filter(|old| old.same_text || !bytes.is_empty()) else {
             return Err(Failure::Refused(Error::new(
                 Code::Dimensions,
                 format!(
@@ -139,18 +150,10 @@ impl<'c> Write<'c> {
                     super::rows::MAX_DIMENSIONS
                 ),
             )));
-        }
+        };
         let revision = self.revision()?;
-        match old {
-            Some(old) => {
-                self.replace(&old, record, &bytes, metadata, revision)?;
-                Ok(Outcome::Replaced)
-            }
-            None => {
-                self.insert(record, &bytes, metadata, revision)?;
-                Ok(Outcome::Inserted)
-            }
-        }
+        self.replace(&old, record, &bytes, metadata, revision)?;
+        Ok(Outcome::Replaced)
     }
 
     fn find(&self, record: &Record<'_>, bytes: &[u8], metadata: &str) -> rusqlite::Result<Option<Old>> {
@@ -186,14 +189,16 @@ impl<'c> Write<'c> {
             .optional()
     }
 
-    fn insert(&mut self, record: &Record<'_>, bytes: &[u8], metadata: &str, revision: i64) -> Result<(), Failure> {
+    /// `false` where the source, chunk and model has a row.
+    fn insert(&mut self, record: &Record<'_>, bytes: &[u8], metadata: &str) -> Result<bool, Failure> {
         // Before the row: a table that must be built takes in all rows that are there.
         let space = self.space(record.fingerprint, record.vector.len())?;
         let id = if record.id.is_empty() { Uuid::now_v7().to_string() } else { record.id.to_owned() };
         let sql =
             "INSERT INTO embeddings (id, source_type, source_id, chunk, chunk_start, chunk_end, model, fingerprint,
                                            dimensions, metadata, created_at, updated_at, revision, text, embedding)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)";
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)
+             ON CONFLICT (source_type, source_id, chunk, fingerprint) DO NOTHING";
         let inserted = self.transaction.prepare_cached(sql)?.execute(params![
             id,
             record.source_type,
@@ -206,22 +211,23 @@ impl<'c> Write<'c> {
             record.vector.len(),
             metadata,
             self.now,
-            revision,
+            self.next,
             record.text,
             bytes
         ]);
-        if let Err(e) = inserted {
-            let taken = matches!(&e, rusqlite::Error::SqliteFailure(_, Some(m)) if m.ends_with("embeddings.id"));
-            return Err(if taken {
-                refused(format!("the id '{id}' is that of another row; ids are never shared"))
-            } else {
-                e.into()
-            });
+        match inserted {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(rusqlite::Error::SqliteFailure(_, Some(m))) if m.ends_with("embeddings.id") => {
+                return Err(refused(format!("the id '{id}' is that of another row; ids are never shared")));
+            }
+            Err(e) => return Err(e.into()),
         }
         let key = self.transaction.last_insert_rowid();
+        self.revision()?;
         self.add_vector(space, key, record.vector)?;
         keywords::insert(&self.transaction, key, record.text)?;
-        Ok(())
+        Ok(true)
     }
 
     fn replace(
@@ -254,11 +260,13 @@ impl<'c> Write<'c> {
             keywords::insert(&self.transaction, old.key, record.text)?;
         }
         if !old.same_vector && !bytes.is_empty() {
-            let from = self.space(record.fingerprint, old.dimensions)?;
+            if old.dimensions > 0 {
+                let from = self.space(record.fingerprint, old.dimensions)?;
+                self.remove_vector(from, old.key)?;
+            }
             let to = self.space(record.fingerprint, record.vector.len())?;
             let sql = "UPDATE embeddings SET embedding = ?2, dimensions = ?3 WHERE key = ?1";
-            self.remove_vector(from, old.key)?;
-            if from != to {
+            if old.dimensions > 0 && old.dimensions != record.vector.len() {
                 self.deleted.push(old.key);
             }
             self.transaction.prepare_cached(sql)?.execute(params![old.key, bytes, record.vector.len()])?;
@@ -270,9 +278,11 @@ impl<'c> Write<'c> {
     /// Deletes a row that is there.
     fn delete(&mut self, key: i64, fingerprint: &str, dimensions: usize) -> rusqlite::Result<()> {
         self.revision()?;
-        let space = self.space(fingerprint, dimensions)?;
         keywords::delete(&self.transaction, key)?;
-        self.remove_vector(space, key)?;
+        if dimensions > 0 {
+            let space = self.space(fingerprint, dimensions)?;
+            self.remove_vector(space, key)?;
+        }
         self.transaction.prepare_cached("DELETE FROM embeddings WHERE key = ?1")?.execute([key])?;
         self.deleted.push(key);
         Ok(())
@@ -297,7 +307,46 @@ impl<'c> Write<'c> {
         self.delete_all(&sql, &values)
     }
 
-    fn delete_all(&mut self, select: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize> {
+    /// Deletes the chunks of a source, of one model, but for some; gives how many there were.
+    pub fn delete_other_chunks(
+        &mut self,
+        source_type: &str,
+        source_id: &str,
+        fingerprint: &str,
+        kept: &[u32],
+    ) -> rusqlite::Result<usize> {
+        let sql = "SELECT key, fingerprint, dimensions FROM embeddings
+                   WHERE source_type = ?1 AND source_id = ?2 AND fingerprint = ?3
+                         AND chunk NOT IN (SELECT value FROM json_each(?4))";
+        self.delete_all(sql, &[&source_type, &source_id, &fingerprint, &format!("{kept:?}")])
+    }
+
+    /// Deletes the rows of all models but one; gives how many there were. Their vectors' tables go whole.
+    pub fn delete_other_models(&mut self, fingerprint: &str) -> rusqlite::Result<usize> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM embeddings WHERE fingerprint <> ?1)";
+        if !self.transaction.query_row(sql, [fingerprint], |row| row.get::<_, bool>(0))? {
+            return Ok(0);
+        }
+        self.revision()?;
+        for space in vectors::spaces(&self.transaction)?.iter().filter(|space| space.fingerprint != fingerprint) {
+            vectors::remove_space(&self.transaction, space)?;
+        }
+        let sql = "INSERT INTO fts_embeddings (fts_embeddings, rowid, text)
+                   SELECT 'delete', key, text FROM embeddings WHERE fingerprint <> ?1";
+        self.transaction.execute(sql, [fingerprint])?;
+        let sql = "DELETE FROM embeddings WHERE fingerprint <> ?1 RETURNING key";
+        let keys: Vec<i64> = self
+            .transaction
+            .prepare(sql)?
+            .query_map([fingerprint], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let deleted = keys.len();
+        self.deleted.extend(keys);
+        Ok(deleted)
+    }
+
+    /// Deletes the rows whose `key`, `fingerprint` and `dimensions` a statement gives; gives how many there were.
+    pub fn delete_all(&mut self, select: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize> {
         let rows: Vec<(i64, String, usize)> = self
             .transaction
             .prepare_cached(select)?

@@ -104,6 +104,37 @@ FIELD(qntx_embed_text_info, tokens, 0);
 FIELD(qntx_embed_text_info, full_tokens, 4);
 FIELD(qntx_embed_text_info, truncated, 8);
 
+LAYOUT(qntx_embed_split_options, 48);
+FIELD(qntx_embed_split_options, size, 0);
+FIELD(qntx_embed_split_options, prompt, 8);
+FIELD(qntx_embed_split_options, max_tokens, 24);
+FIELD(qntx_embed_split_options, overlap, 32);
+FIELD(qntx_embed_split_options, prompt_kind, 40);
+FIELD(qntx_embed_split_options, reserved, 44);
+
+LAYOUT(qntx_embed_chunk, 40);
+FIELD(qntx_embed_chunk, byte_start, 0);
+FIELD(qntx_embed_chunk, byte_end, 8);
+FIELD(qntx_embed_chunk, chunk_start, 16);
+FIELD(qntx_embed_chunk, chunk_end, 24);
+FIELD(qntx_embed_chunk, tokens, 32);
+
+LAYOUT(qntx_embed_reindex_options, 64);
+FIELD(qntx_embed_reindex_options, size, 0);
+FIELD(qntx_embed_reindex_options, prompt, 8);
+FIELD(qntx_embed_reindex_options, cancel, 24);
+FIELD(qntx_embed_reindex_options, progress, 32);
+FIELD(qntx_embed_reindex_options, progress_context, 40);
+FIELD(qntx_embed_reindex_options, dimensions, 48);
+FIELD(qntx_embed_reindex_options, prompt_kind, 56);
+FIELD(qntx_embed_reindex_options, keep_old, 60);
+
+LAYOUT(qntx_embed_reindex_report, 32);
+FIELD(qntx_embed_reindex_report, size, 0);
+FIELD(qntx_embed_reindex_report, embedded, 8);
+FIELD(qntx_embed_reindex_report, truncated, 16);
+FIELD(qntx_embed_reindex_report, deleted, 24);
+
 LAYOUT(qntx_embed_store_options, 16);
 FIELD(qntx_embed_store_options, size, 0);
 FIELD(qntx_embed_store_options, max_resident_bytes, 8);
@@ -146,6 +177,12 @@ FIELD(qntx_embed_search_options, without_vectors, 144);
 FIELD(qntx_embed_search_options, reserved, 148);
 FIELD(qntx_embed_search_options, progress, 152);
 FIELD(qntx_embed_search_options, progress_context, 160);
+
+LAYOUT(qntx_embed_migrate_options, 32);
+FIELD(qntx_embed_migrate_options, size, 0);
+FIELD(qntx_embed_migrate_options, backup, 8);
+FIELD(qntx_embed_migrate_options, apply, 24);
+FIELD(qntx_embed_migrate_options, without_backup, 28);
 
 LAYOUT(qntx_embed_list_options, 72);
 FIELD(qntx_embed_list_options, size, 0);

@@ -1066,6 +1066,29 @@ static void a_cut_database_is_refused_or_read_but_never_more(void) {
   free(bytes);
 }
 
+static void only_a_database_of_the_original_system_is_migrated(void) {
+  const path ours = temporary("ours.db"), none = temporary("none.db"), note = temporary("old.txt");
+  const qntx_embed_status invalid = QNTX_EMBED_STATUS_INVALID_ARGUMENT;
+  qntx_embed_store_free(open_store(ours.text));
+  write_file(note.text, "Not a database.", 15);
+  qntx_embed_text *json = UNTOUCHED;
+  REFUSED(QNTX_EMBED_STATUS_STORE_VERSION, "ours.db", qntx_embed_store_migrate, str(ours.text), NULL, &json);
+  CHECK(json == NULL);
+  REFUSED(QNTX_EMBED_STATUS_STORE, "old.txt", qntx_embed_store_migrate, str(note.text), NULL, &json);
+  REFUSED(invalid, "none.db", qntx_embed_store_migrate, str(none.text), NULL, &json);
+  CHECK(access(none.text, F_OK) != 0);
+  REFUSED(invalid, "json", qntx_embed_store_migrate, str(ours.text), NULL, NULL);
+  REFUSED(invalid, "not there", qntx_embed_store_migrate, str(""), NULL, &json);
+  qntx_embed_migrate_options options = {.size = sizeof options, .apply = 2};
+  REFUSED(invalid, "apply", qntx_embed_store_migrate, str(ours.text), &options, &json);
+  options = (qntx_embed_migrate_options){.size = sizeof options, .without_backup = 2};
+  REFUSED(invalid, "without_backup", qntx_embed_store_migrate, str(ours.text), &options, &json);
+  options = (qntx_embed_migrate_options){.size = 3};
+  REFUSED(invalid, "options.size", qntx_embed_store_migrate, str(ours.text), &options, &json);
+  options = (qntx_embed_migrate_options){.size = sizeof options, .backup = {"\xff", 1}};
+  REFUSED(QNTX_EMBED_STATUS_INVALID_UTF8, "backup", qntx_embed_store_migrate, str(ours.text), &options, &json);
+}
+
 static void nothing_is_left_beside_a_file_when_its_store_is_freed(void) {
   const path file = temporary("alone.db");
   qntx_embed_store *store = open_store(file.text);
@@ -1120,6 +1143,7 @@ int main(void) {
   TEST(a_path_with_a_nul_byte_is_refused);
   TEST(a_file_that_is_no_database_is_refused_named_and_left_as_it_is);
   TEST(a_cut_database_is_refused_or_read_but_never_more);
+  TEST(only_a_database_of_the_original_system_is_migrated);
   TEST(nothing_is_left_beside_a_file_when_its_store_is_freed);
   return finish();
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use qntx_embed::{Code, Index, Query, Record, SearchOptions, Store};
 use rusqlite::Connection;
 
-use super::{Short, ids, options, record, refused, vectors};
+use super::{Random, Short, ids, memory, options, record, refused, vectors};
 
 /// A file with rows of two models; vec0's tables can be damaged through SQL without vec0.
 fn filled(path: &Path, count: usize) {
@@ -37,6 +37,32 @@ fn verify_finds_nothing_wrong_with_a_whole_file() {
     filled(&path, 50);
     let report = Store::open(&path).unwrap().verify(true).unwrap();
     assert_eq!((report.rows, report.problems.len(), report.repaired.len()), (51, 0, 0), "{report:?}");
+}
+
+#[test]
+fn the_index_is_whole_after_batches_and_deletes_of_any_size() {
+    let mut random = Random(4);
+    let store = memory();
+    let (mut there, mut put): (Vec<String>, usize) = (Vec::new(), 0);
+    for round in 0..25 {
+        let rows = vectors(random.one_of(&[1, 2, 30, 700, 1024, 1500, 2100]), 4, round);
+        let names: Vec<String> = (put..put + rows.len()).map(|i| i.to_string()).collect();
+        put += rows.len();
+        store.put(&names.iter().zip(&rows).map(|(n, v)| record(n, "t", v)).collect::<Vec<_>>()).unwrap();
+        there.extend(names);
+        // Some at the end, where the last chunk has its rows, and some anywhere; or nearly all.
+        let gone = random.one_of(&[0, 1, 40, there.len() * 9 / 10]).min(there.len());
+        for i in 0..gone {
+            let place = if i % 2 == 0 { there.len() - 1 } else { random.below(there.len()) };
+            assert_eq!(store.delete_source("note", &there.swap_remove(place)).unwrap(), 1);
+        }
+        assert_eq!((problems(&store).as_str(), store.all()), ("", there.len() as u64), "round {round}");
+        let found = |index| {
+            let asked = SearchOptions { index, ..options(20, -1.0) };
+            store.near(&rows[0], &asked).unwrap().into_iter().map(|hit| hit.row.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Index::Vec0), found(Index::Rows), "round {round}");
+    }
 }
 
 #[test]

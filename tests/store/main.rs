@@ -4,8 +4,11 @@
 mod faults;
 mod filter;
 mod kill;
+mod migrate;
+mod readonly;
 mod resident;
 mod search;
+mod sources;
 mod speed;
 
 use std::path::Path;

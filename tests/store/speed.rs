@@ -1,9 +1,11 @@
-//! Measures, not checks: `cargo test --release --test store speed -- --ignored --nocapture`.
+//! Measures, not checks: `cargo test --release --test store speed -- --ignored --nocapture --test-threads 1`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use qntx_embed::index::{self, Request};
-use qntx_embed::{Filter, Index, Query, Record, SearchOptions, Store};
+use qntx_embed::{Filter, Index, Query, Record, SearchOptions, Store, blob};
+use rusqlite::{Connection, params};
 
 use super::{Random, options, record, vectors};
 
@@ -11,18 +13,47 @@ const DIMENSIONS: usize = 384;
 /// As long as a real one.
 const FINGERPRINT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-#[test]
-#[ignore = "takes a minute; run it alone"]
-fn ingest_and_search() {
-    let number = |name: &str, default: usize| std::env::var(name).map_or(default, |n| n.parse().unwrap());
-    let rows = number("QNTX_EMBED_SPEED_ROWS", 100_000);
-    let batch = number("QNTX_EMBED_SPEED_BATCH", 10_000);
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let path = directory.path().join("speed.db");
-    let store = Store::open(&path).unwrap();
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |n| n.parse().unwrap())
+}
+
+/// Rows, and rows of a batch.
+fn sizes() -> (usize, usize) {
+    (number("QNTX_EMBED_SPEED_ROWS", 100_000), number("QNTX_EMBED_SPEED_BATCH", 10_000))
+}
+
+/// Adds up the time of batches, and says at each hundred thousand rows how fast the last of them were.
+#[derive(Default)]
+struct Pace {
+    rows: usize,
+    seconds: f64,
+    at: (usize, f64),
+}
+
+impl Pace {
+    fn add(&mut self, rows: usize, start: Instant) {
+        self.rows += rows;
+        self.seconds += start.elapsed().as_secs_f64();
+        let (before, seconds) = self.at;
+        if self.rows / 100_000 > before / 100_000 {
+            let rate = (self.rows - before) as f64 / (self.seconds - seconds);
+            println!("  to {:>7} rows: {rate:.0} rows/s", self.rows);
+            self.at = (self.rows, self.seconds);
+        }
+    }
+
+    fn end(&self, what: &str) {
+        println!("{what}: {} rows of {DIMENSIONS}: {:.0} rows/s", self.rows, self.rows as f64 / self.seconds);
+    }
+}
+
+/// A store that is filled, with the time that it takes.
+fn filled(path: &Path) -> Store {
+    let (rows, batch) = sizes();
+    let store = Store::open(path).unwrap();
     let mut random = Random(1);
     let pool = vectors(batch, DIMENSIONS, 2);
-    let mut putting = 0.0;
+    let mut pace = Pace::default();
     for first in (0..rows).step_by(batch) {
         let texts: Vec<String> = (first..first + batch).map(|i| text(&mut random, i)).collect();
         let names: Vec<String> = (first..first + batch).map(|i| format!("document-{i}")).collect();
@@ -36,11 +67,26 @@ fn ingest_and_search() {
             .collect();
         let start = Instant::now();
         store.put(&records).unwrap();
-        putting += start.elapsed().as_secs_f64();
+        pace.add(batch, start);
     }
-    println!("ingest: {rows} rows of {DIMENSIONS} in batches of {batch}: {:.0} rows/s", rows as f64 / putting);
+    pace.end(&format!("ingest in batches of {batch}"));
     println!("{:?}", store.stats().unwrap());
+    store
+}
 
+#[test]
+#[ignore = "takes a minute; run it alone"]
+fn ingest() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    drop(filled(&directory.path().join("speed.db")));
+}
+
+#[test]
+#[ignore = "takes a minute; run it alone"]
+fn ingest_and_search() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("speed.db");
+    let store = filled(&path);
     let filter = Filter::parse(r#"["=","metadata.year",7]"#).unwrap();
     let query = &vectors(1, DIMENSIONS, 9)[0];
     let near = Query::Vector(query);
@@ -62,7 +108,8 @@ fn ingest_and_search() {
         times.sort_by(f64::total_cmp);
         println!("search, {what}: {:.2} ms (median of 9)", times[4]);
     }
-    resident(&store, &pool, rows, &filter);
+    let (rows, batch) = sizes();
+    resident(&store, &vectors(batch, DIMENSIONS, 2), rows, &filter);
     let start = Instant::now();
     drop(store);
     let store = Store::open(&path).unwrap();
@@ -146,6 +193,68 @@ fn resident(store: &Store, pool: &[Vec<f32>], rows: usize, filter: &Filter) {
         store.delete_source("note", "new").unwrap();
     });
     show("resident, after a delete", delete);
+}
+
+/// What SQLite alone does with such rows, in the same transactions: the table and its indexes; with FTS5; and with the
+/// vectors a second time, in blobs of 1,024.
+#[test]
+#[ignore = "takes some minutes; run it alone"]
+fn sqlite_alone() {
+    let (rows, batch) = sizes();
+    let all = [(false, false), (true, false), (true, true)];
+    for (words, vectors_again) in all.into_iter().skip(number("QNTX_EMBED_SPEED_SKIP", 0)) {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut connection = Connection::open(directory.path().join("alone.db")).unwrap();
+        let settings = "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                        PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096;
+                        CREATE TABLE again (vectors BLOB)";
+        connection.execute_batch(settings).unwrap();
+        connection.execute_batch(include_str!("../../src/store/migrations/019_create_embeddings_table.sql")).unwrap();
+        let mut random = Random(1);
+        let pool: Vec<Vec<u8>> = vectors(batch, DIMENSIONS, 2).iter().map(|v| blob::to_bytes(v)).collect();
+        let mut pace = Pace::default();
+        for first in (0..rows).step_by(batch) {
+            let texts: Vec<String> = (first..first + batch).map(|i| text(&mut random, i)).collect();
+            let start = Instant::now();
+            let transaction = connection.transaction().unwrap();
+            for (i, (text, vector)) in texts.iter().zip(&pool).enumerate() {
+                let i = first + i;
+                let insert = "INSERT INTO embeddings VALUES (?1, ?2, 'note', ?3, 0, 0, 0, 'm', ?4, ?5, ?6,
+                                  '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', 1, ?7, ?8)";
+                transaction
+                    .prepare_cached(insert)
+                    .unwrap()
+                    .execute(params![
+                        i + 1,
+                        format!("019a0000-0000-7000-8000-{i:012x}"),
+                        format!("document-{i}"),
+                        FINGERPRINT,
+                        DIMENSIONS,
+                        format!("{{\"year\":{}}}", i % 100),
+                        text,
+                        vector
+                    ])
+                    .unwrap();
+                if words {
+                    let insert = "INSERT INTO fts_embeddings (rowid, text) VALUES (?1, ?2)";
+                    transaction.prepare_cached(insert).unwrap().execute(params![i + 1, text]).unwrap();
+                }
+            }
+            if vectors_again {
+                for chunk in pool.chunks(1024) {
+                    transaction.execute("INSERT INTO again VALUES (?1)", [chunk.concat()]).unwrap();
+                }
+            }
+            transaction.commit().unwrap();
+            pace.add(batch, start);
+        }
+        let what = match (words, vectors_again) {
+            (false, _) => "SQLite alone, the table",
+            (true, false) => "SQLite alone, with FTS5",
+            (true, true) => "SQLite alone, with FTS5 and the vectors twice",
+        };
+        pace.end(what);
+    }
 }
 
 /// About 25 words, some of them common.

@@ -23,34 +23,48 @@ func commands() []command {
 			name: "ingest", args: "FILE.jsonl",
 			summary: "embeds the texts of a file and stores them",
 			about: `Reads a file with one JSON object a line, {"source_type", "source_id", "text"}, embeds the texts
-and stores them in the database, which is made where it is missing. "-" reads standard input.
+and stores them in the database, which is made where it is missing. "-" reads standard input. A
+line may have "metadata" too, a flat object of strings, numbers, booleans and nulls, for filters.
 
 A source that is there already gets the new text; one with the same text costs nothing, so the
 same file can be ingested again. Texts are embedded with the model's prompt named "document", if
 it has one, and queries with that named "query". Lines are stored in batches of ` + fmt.Sprint(batchSize) + `, all or
 nothing each: a line that is wrong is named, and nothing of its batch is stored.
 
+With --chunk-tokens, long texts are stored in chunks, so that nothing of them is lost to the model's
+limit. Chunks of a text that was changed take the place of those that it had, and those whose
+text is the same are not embedded again.
+
 Examples:
   qntx-embed ingest examples/corpus.jsonl
+  qntx-embed ingest --chunk-tokens 128 --chunk-overlap 32 examples/corpus.jsonl
   jq -c '{source_type: "note", source_id: .id, text: .body}' notes.json | qntx-embed ingest -
 `,
-			flags: func() *flags { return newFlags(withModel, withStore) },
+			flags: func() *flags { return newFlags(withModel, withStore, withChunks) },
 			run:   runIngest,
 		},
 		{
-			name: "search", args: "QUERY",
+			name: "search", args: "[QUERY]",
 			summary: "finds the stored texts that mean what a query means",
 			about: `Embeds the query, with the model's prompt named "query" if it has one, and prints the stored texts
-nearest to it, best first.
+nearest to it, best first. With --mode keywords it finds texts that have one of the words; with
+--mode hybrid, both. With --like there is no query: what is near to a stored row is found.
 
 Examples:
   qntx-embed search "how do I stop the pump"
   qntx-embed search "how do I stop the pump" --limit 3 --threshold 0.5
+  qntx-embed search "how do I stop the pump" --filter '["=", "source_type", "manual"]'
+  qntx-embed search "panel A" --mode hybrid --words-weight 2
+  qntx-embed search "pump" --details            # shows ids, and where the next page begins
+  qntx-embed search --like 019a8b7c-2f64-7cc3-98c4-dc0c0c07398f --group
   qntx-embed search --json "how do I stop the pump" | jq '.results[].source_id'
 `,
-			flags: func() *flags { return newFlags(withModel, withStore, withSearch) },
-			run:   runSearch,
+			flags: func() *flags {
+				return newFlags(withModel, withStore, withSearch, withJSON("what the server would answer"))
+			},
+			run: runSearch,
 		},
+		putCommand(), listCommand(), getCommand(), countCommand(), deleteCommand(), statsCommand(),
 		{
 			name: "embed", args: "TEXT...",
 			summary: "prints the vectors of texts",
@@ -70,11 +84,11 @@ Examples:
 			summary: "answers searches and embedding requests over HTTP",
 			about: `Opens the model and the database, which is made where it is missing, and answers
 
-  GET  /api/search/semantic?q=&limit=&threshold=
+  GET  /api/search/semantic?q=&limit=&threshold=    and the flags of qntx-embed search, with _ for -
   POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions",
                                   and "truncate": "default", "right", "left" or "error"
-  POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]}
-                                  or {"attestation_ids": [...]}
+  POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]},
+                                  where metadata may be left out, or {"attestation_ids": [...]}
 
 until it gets SIGTERM or SIGINT (Ctrl-C). The log goes to standard error and has no texts in it.
 
@@ -87,20 +101,40 @@ Examples:
 			run:   runServe,
 		},
 		{
-			name: "verify", args: "DIR",
-			summary: "compares a model's files with its manifest",
-			about: `Compares the files of a model directory with its manifest, qntx-embed.sha256.json, which has their
-sizes and SHA-256 hashes: whether each is there and the same, and none is used that is not listed.
-With --write it writes the manifest, of a model that you trust. The flag --require-manifest of the
-other commands does the same comparison before they open a model.
+			name:    "reindex",
+			summary: "moves the database to another model",
+			about: `Embeds the texts of all rows of other models with this one, beside the old rows, which go on to
+answer searches by their model. When none is missing, the old rows are deleted in one step, and
+the new ones get their ids. What is written to the database meanwhile is not lost. It can be
+stopped at any time (Ctrl-C): run again, it goes on where it was.
+
+To move a server that runs without a gap: reindex with --keep-old, start the server again with
+the new model, and reindex once more without it.
 
 Examples:
-  qntx-embed verify --write models/all-MiniLM-L6-v2
-  qntx-embed verify models/all-MiniLM-L6-v2
-  qntx-embed serve --require-manifest
+  qntx-embed reindex --model models/all-mpnet-base-v2
+  qntx-embed reindex --model models/all-mpnet-base-v2 --keep-old
 `,
-			flags: func() *flags { return newFlags(withManifest) },
-			run:   runVerify,
+			flags: func() *flags { return newFlags(withModel, withStore, withReindex) },
+			run:   runReindex,
+		},
+		verifyCommand(), backupCommand(), optimizeCommand(),
+		{
+			name: "migrate", args: "FILE",
+			summary: "adopts a database of the original system",
+			about: `Says what would become of each row of a database of the original system (tables embeddings and
+vec_embeddings), and with --apply does it: in one transaction, after a copy of the file was made.
+Texts, ids and times are kept. The old vectors cannot be compared with those of today, so a search
+finds the rows again when qntx-embed reindex has embedded their texts anew. Other tables in the
+file stay as they are. docs/migration.md is the whole way.
+
+Examples:
+  qntx-embed migrate old.db
+  qntx-embed migrate --apply old.db
+  qntx-embed reindex --db old.db
+`,
+			flags: func() *flags { return newFlags(withMigration) },
+			run:   runMigrate,
 		},
 		{
 			name:    "version",
@@ -128,6 +162,10 @@ func help(args []string, c console) error {
 		fmt.Fprint(c.out, overview())
 		return nil
 	}
+	if args[0] == "man" {
+		fmt.Fprint(c.out, man())
+		return nil
+	}
 	cmd, err := find(args[0])
 	if err != nil {
 		return err
@@ -142,7 +180,7 @@ func overview() string {
 	for _, cmd := range commands() {
 		fmt.Fprintf(&text, "  %-8s %s\n", cmd.name, cmd.summary)
 	}
-	text.WriteString(`  help     says more: qntx-embed help COMMAND
+	text.WriteString(`  help     says more: qntx-embed help COMMAND; qntx-embed help man is a manual page
 
 In short:
   qntx-embed ingest examples/corpus.jsonl

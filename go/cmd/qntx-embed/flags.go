@@ -12,7 +12,6 @@ import (
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 	"github.com/teranos/libqntx_embed/go/internal/wire"
-	"github.com/teranos/libqntx_embed/go/server"
 )
 
 var errHelp = errors.New("help wanted")
@@ -27,11 +26,18 @@ type flags struct {
 	embed []embeddings.EmbedOption // how texts are embedded
 	store []embeddings.StoreOption // how the database is opened
 
-	limit     int
-	threshold float32
+	search    *wire.SearchReader   // what is searched for
+	selection embeddings.Selection // which rows are meant
+	source    [2]string            // of which source: its type and its id
+	list      embeddings.ListOptions
+	vectors   bool
 	json      bool
 
-	write bool
+	chunking *embeddings.Chunking // nil: texts are stored whole
+
+	write, repair, keepOld bool
+
+	migrate embeddings.MigrateOptions
 }
 
 func newFlags(add ...func(*flags)) *flags {
@@ -120,6 +126,30 @@ func withStore(f *flags) {
 		"database `FILE`; QNTX_EMBED_DB in the environment sets another default")
 }
 
+func withChunks(f *flags) {
+	chunking := func() *embeddings.Chunking {
+		if f.chunking == nil {
+			f.chunking = new(embeddings.Chunking)
+		}
+		return f.chunking
+	}
+	f.set.Func("chunk-tokens", "store each text in chunks of at most `N` tokens, special ones counted, cut where sentences end "+
+		"(default: texts are stored whole, and what the model does not take of them is not searched; with --chunk-overlap "+
+		"alone, chunks have as many tokens as the model takes)", func(value string) (err error) {
+		chunking().MaxTokens, err = wire.Count("--chunk-tokens", value)
+		return err
+	})
+	f.set.Func("chunk-overlap", "let chunks begin up to `N` tokens before the end of the one before (default: none)",
+		func(value string) (err error) {
+			chunking().Overlap, err = wire.Count("--chunk-overlap", value)
+			return err
+		})
+}
+
+func withReindex(f *flags) {
+	f.set.BoolVar(&f.keepOld, "keep-old", false, "leave the other models' rows in the database")
+}
+
 func withServer(f *flags) {
 	f.set.Func("cache-mb", "keep the vectors of texts that come again, in `N` MB at most (default: none)", func(value string) error {
 		n, err := wire.Count("--cache-mb", value)
@@ -145,23 +175,72 @@ func withServer(f *flags) {
 			"the attestation_ids of a batch; it is only read")
 }
 
-func withManifest(f *flags) {
+func withVerify(f *flags) {
+	f.set.BoolVar(&f.repair, "repair", false, "build anew what follows from the rows (indexes) where it is not what the rows say; "+
+		"for the database only")
 	f.set.BoolVar(&f.write, "write", false, "write the manifest from the files that are there now, in place of one that is there")
 }
 
+func withMigration(f *flags) {
+	f.set.BoolVar(&f.migrate.Apply, "apply", false, "change the file; without, it is only read, and what would be done is printed")
+	f.set.StringVar(&f.migrate.Backup, "backup", "", "copy the file as it is to `FILE` first (default: beside it, with .backup added)")
+	f.set.BoolVar(&f.migrate.WithoutBackup, "no-backup", false, "make no copy")
+	f.set.BoolVar(&f.json, "json", false, "print the report as JSON")
+}
+
 func withSearch(f *flags) {
-	f.limit, f.threshold = server.DefaultLimit, server.DefaultThreshold
-	f.set.Func("limit", fmt.Sprintf("at most `N` results, 1 to %d (default %d)", server.MaxLimit, server.DefaultLimit),
-		func(value string) (err error) {
-			f.limit, err = wire.Limit("--limit", value)
-			return err
-		})
-	f.set.Func("threshold", fmt.Sprintf("only results of at least this `COSINE`, -1 to 1 (default %v)", server.DefaultThreshold),
-		func(value string) (err error) {
-			f.threshold, err = wire.Threshold("--threshold", value)
-			return err
-		})
-	f.set.BoolVar(&f.json, "json", false, "print what the server would answer, as JSON")
+	f.search = wire.NewSearchReader(func(parameter string) string { return "--" + dashed(parameter) }, wire.MaxResults)
+	for i := range wire.SearchParameters {
+		parameter := &wire.SearchParameters[i]
+		read := func(value string) error { return f.search.Read(parameter, value) }
+		if parameter.Switch() {
+			f.set.BoolFunc(dashed(parameter.Name), parameter.Help, read)
+		} else {
+			f.set.Func(dashed(parameter.Name), parameter.Help, read)
+		}
+	}
+}
+
+// dashed is a parameter's name as a flag's.
+func dashed(parameter string) string { return strings.ReplaceAll(parameter, "_", "-") }
+
+func withJSON(print string) func(*flags) {
+	return func(f *flags) { f.set.BoolVar(&f.json, "json", false, "print "+print+", as JSON") }
+}
+
+func withFilter(f *flags) {
+	f.set.Func("filter", "only rows that pass this `FILTER`, in JSON, such as [\"=\", \"source_type\", \"manual\"]", func(value string) (err error) {
+		f.selection.Filter, err = wire.Filter("--filter", value)
+		return err
+	})
+}
+
+func withFingerprint(f *flags) {
+	f.set.StringVar(&f.selection.Fingerprint, "fingerprint", "",
+		"only rows of the model with this `FINGERPRINT` (qntx-embed stats shows them)")
+}
+
+func withSource(f *flags) {
+	f.set.StringVar(&f.source[0], "source-type", "", "the rows of a source: its `TYPE`; with --source-id")
+	f.set.StringVar(&f.source[1], "source-id", "", "the rows of a source: its `ID`; with --source-type")
+}
+
+func withVectors(f *flags) {
+	f.set.BoolVar(&f.vectors, "vectors", false, "print the vectors too; with --json")
+}
+
+func withList(f *flags) {
+	f.list.Limit = 100
+	f.set.Func("limit", "at most `N` rows, or all (default 100)", func(value string) (err error) {
+		if f.list.Limit = 0; value != "all" {
+			if f.list.Limit, err = wire.Count("--limit", value); err != nil {
+				err = fmt.Errorf("%w, or all", err)
+			}
+		}
+		return err
+	})
+	f.set.StringVar(&f.list.After, "after", "",
+		"only rows after that with this `ID`, in the order of ids: the last one of the page before")
 }
 
 // parse reads flags, also after positional arguments (the flag package stops at the first of those), up to a "--".
@@ -215,16 +294,22 @@ func (f *flags) names() (names []string) {
 func (f *flags) help() string {
 	var text strings.Builder
 	f.set.VisitAll(func(known *flag.Flag) {
-		value, usage := flag.UnquoteUsage(known)
-		if known.DefValue != "" && known.DefValue != "false" {
-			usage += " (default " + known.DefValue + ")"
-		}
+		value, usage := described(known)
 		fmt.Fprintf(&text, "  --%s\n", strings.TrimSpace(known.Name+" "+value))
 		for _, line := range wrap(usage, 90) {
 			fmt.Fprintf(&text, "        %s\n", line)
 		}
 	})
 	return text.String()
+}
+
+// described is what a flag's value is called, and what the flag does.
+func described(known *flag.Flag) (value, usage string) {
+	value, usage = flag.UnquoteUsage(known)
+	if known.DefValue != "" && known.DefValue != "false" {
+		usage += " (default " + known.DefValue + ")"
+	}
+	return value, usage
 }
 
 func wrap(text string, width int) (lines []string) {

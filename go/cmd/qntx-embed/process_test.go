@@ -520,3 +520,59 @@ func TestASearchDoesNotMakeADatabase(t *testing.T) {
 		t.Error("it was made")
 	}
 }
+
+func TestALongTextIsStoredInChunksAndMovedToAnotherModel(t *testing.T) {
+	const fact = "The combination of the safe is written on the back of the tide table."
+	var long strings.Builder
+	for i := range 120 {
+		fmt.Fprintf(&long, "Note %d about the weather in the mountains says that nothing was seen. ", i)
+		if i == 60 {
+			long.WriteString(fact + " ")
+		}
+	}
+	items := filepath.Join(t.TempDir(), "items.jsonl")
+	line, err := json.Marshal(map[string]string{"source_type": "note", "source_id": "long", "text": long.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(items, line, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := filepath.Join(t.TempDir(), "test.db")
+	flags := []string{"--model", testenv.Model(t), "--onnxruntime", testenv.ONNXRuntime(t), "--db", db}
+	ingest := append([]string{"ingest", items, "--chunk-tokens", "64", "--chunk-overlap", "16"}, flags...)
+	for _, want := range []string{"1 items: 1 inserted, 0 replaced, 0 unchanged (", "1 items: 0 inserted, 0 replaced, 1 unchanged ("} {
+		if code, out, stderr := finish(t, process(t, ingest...)); code != 0 || !strings.HasPrefix(out, want) {
+			t.Fatalf("ingest: exit code %d, %q, %s; expected %q", code, out, stderr, want)
+		}
+	}
+	code, out, stderr := finish(t, process(t, append([]string{"search", "where is the combination of the safe written?", "--json"}, flags...)...))
+	var response server.SearchResponse
+	if err := json.Unmarshal([]byte(out), &response); code != 0 || err != nil || len(response.Results) == 0 ||
+		!strings.Contains(response.Results[0].Text, fact) || len(response.Results[0].Text) > 400 {
+		t.Errorf("search: exit code %d, error %v, %s %s", code, err, out, stderr)
+	}
+
+	small := []string{"--model", filepath.Join(testenv.Repository(t), "tests/fixtures/mpnet"), "--onnxruntime", testenv.ONNXRuntime(t), "--db", db}
+	moved := regexp.MustCompile(`test\.db: (\d+) rows embedded by mpnet(?: \(\d+ have more tokens [^)]*\))?, (\d+) rows of other models deleted \(`)
+	for _, step := range []struct {
+		keep  bool
+		again bool
+	}{{true, false}, {false, true}} {
+		args := append([]string{"reindex"}, small...)
+		if step.keep {
+			args = append(args, "--keep-old")
+		}
+		code, out, stderr := finish(t, process(t, args...))
+		found := moved.FindStringSubmatch(out)
+		if code != 0 || found == nil || (found[1] == "0") != step.again || (found[2] == "0") != step.keep {
+			t.Fatalf("reindex: exit code %d, %q, %s", code, out, stderr)
+		}
+	}
+	if code, out, _ := finish(t, process(t, append([]string{"search", "weather", "--json", "--threshold", "-1"}, flags...)...)); code != 0 || !strings.Contains(out, `"total_results": 0`) {
+		t.Errorf("rows of the old model are still there: exit code %d, %s", code, out)
+	}
+	if code, _, stderr := finish(t, process(t, append([]string{"reindex"}, append(small, "--db", db+".not")...)...)); code != 1 || !strings.Contains(stderr, "there is no database") {
+		t.Errorf("reindex of nothing: exit code %d, %s", code, stderr)
+	}
+}

@@ -28,15 +28,22 @@ func (h *handle[P]) hold(object P, free func(P)) {
 	h.cleanup = runtime.AddCleanup(h, free, object)
 }
 
-// call makes one call of the library with the object, which stays valid until the call returns: Close waits for the
-// lock, and the deferred unlock keeps h reachable, so that its cleanup cannot run either.
+// call makes one call of the library with the object, which stays valid until the call returns.
 func (h *handle[P]) call(f func(object P, failed **C.qntx_embed_error) C.qntx_embed_status) error {
+	return h.use(func(object P) error {
+		return call(func(failed **C.qntx_embed_error) C.qntx_embed_status { return f(object, failed) })
+	})
+}
+
+// use keeps the object valid until f returns: Close waits for the lock, and the deferred unlock keeps h reachable, so that
+// its cleanup cannot run either.
+func (h *handle[P]) use(f func(object P) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if !h.open {
 		return ErrClosed
 	}
-	return call(func(failed **C.qntx_embed_error) C.qntx_embed_status { return f(h.object, failed) })
+	return f(h.object)
 }
 
 // Close frees the object when no call uses it any more. A second Close does nothing. The error is always nil.

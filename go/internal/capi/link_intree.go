@@ -1,4 +1,4 @@
-//go:build rustembeddings && cgo
+//go:build rustembeddings && cgo && !qntx_pkgconfig && !qntx_static
 
 package capi
 

@@ -127,7 +127,7 @@ func (m *Model) Embed(ctx context.Context, texts []string, options EmbedOptions)
 		prompt_kind: C.uint32_t(options.PromptKind),
 		truncate:    C.uint32_t(options.Truncate),
 	}
-	progress.lend(&pin, &arguments)
+	arguments.progress, arguments.progress_context = progress.lend(&pin)
 	lent := make([]C.qntx_embed_str, len(texts))
 	for i, text := range texts {
 		lent[i] = lend(&pin, text)

@@ -77,9 +77,23 @@ func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 					return
 				}
 				for i := range texts {
-					row, err := store.Get(fmt.Sprint("worker ", worker), fmt.Sprint(i), "f")
-					if err != nil || row.Text != records[i].Text || !slices.Equal(row.Vector, records[i].Vector) {
-						t.Errorf("got %+v, error %v; put %+v", row, err, records[i])
+					rows, err := store.GetSource(fmt.Sprint("worker ", worker), fmt.Sprint(i), "f")
+					if err != nil || len(rows) != 1 || rows[0].Text != records[i].Text || !slices.Equal(rows[0].Vector, records[i].Vector) {
+						t.Errorf("got %+v, error %v; put %+v", rows, err, records[i])
+						return
+					}
+				}
+				own := fmt.Sprintf(`["=", "source_type", "worker %d"]`, worker)
+				found, explain, err := store.Search(records[0].Vector, capi.SearchOptions{
+					Fingerprint: "f", Filter: own, Words: fmt.Sprint("the in round ", round), Limit: 100, Threshold: -1})
+				listed, failed := store.List(capi.ListOptions{Fingerprint: "f", Filter: own})
+				if err != nil || failed != nil || len(found) != len(texts) || len(listed) != len(texts) || !strings.HasPrefix(explain, "{") {
+					t.Errorf("found %d, listed %d of %d, explained %q; errors %v, %v", len(found), len(listed), len(texts), explain, err, failed)
+					return
+				}
+				for _, row := range append(found, listed...) {
+					if row.SourceType != fmt.Sprint("worker ", worker) || !strings.HasSuffix(row.Text, fmt.Sprint(" in round ", round)) {
+						t.Errorf("found %+v", row)
 						return
 					}
 				}

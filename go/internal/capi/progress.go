@@ -35,14 +35,13 @@ func newProgress(ctx context.Context, report func(done, total int)) (context.Con
 	return ctx, p
 }
 
-// lend makes it the progress of a call, until pin is unpinned.
-func (p *progress) lend(pin *runtime.Pinner, options *C.qntx_embed_embed_options) {
+// lend gives what makes it the progress of a call, until pin is unpinned: a function and its context.
+func (p *progress) lend(pin *runtime.Pinner) (*[0]byte, unsafe.Pointer) {
 	if p == nil {
-		return
+		return nil, nil
 	}
 	pin.Pin(p.handle)
-	options.progress = (*[0]byte)(C.qntx_embed_go_progress)
-	options.progress_context = unsafe.Pointer(p.handle)
+	return (*[0]byte)(C.qntx_embed_go_progress), unsafe.Pointer(p.handle)
 }
 
 //export qntx_embed_go_progress

@@ -13,7 +13,8 @@ CREATE TABLE embeddings (
     chunk_end   INTEGER NOT NULL,
     model       TEXT NOT NULL,                               -- name, for people
     fingerprint TEXT NOT NULL CHECK (fingerprint <> ''),     -- SHA-256 of the model's files: only equal ones compare
-    dimensions  INTEGER NOT NULL CHECK (dimensions > 0 AND length(embedding) = 4 * dimensions),
+    dimensions  INTEGER NOT NULL                             -- 0: adopted without a vector, to be embedded anew
+                CHECK (dimensions >= 0 AND length(embedding) = 4 * dimensions),
     metadata    TEXT NOT NULL,                               -- a flat JSON object
     created_at  TEXT NOT NULL,                               -- RFC 3339, UTC, milliseconds
     updated_at  TEXT NOT NULL,
@@ -40,6 +41,9 @@ CREATE TABLE embedding_spaces (
 CREATE VIRTUAL TABLE fts_embeddings USING fts5(
     text, content = 'embeddings', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2'
 );
+-- A transaction's words become one part of the index and not one for each MiB, and parts are merged eight at a time and
+-- not four: each is then written less often as the index grows.
+INSERT INTO fts_embeddings (fts_embeddings, rank) VALUES ('hashsize', 16777216), ('automerge', 8);
 
 -- How often rows were written, and which of these times was the last that deleted some: what is kept in memory asks here
 -- whether it is behind.
@@ -49,3 +53,13 @@ CREATE TABLE embedding_state (
     deletion    INTEGER NOT NULL
 );
 INSERT INTO embedding_state VALUES (1, 0, 0);
+
+-- While a store is moved to another model: which of the new rows was made from which row, and when. A copy has the revision
+-- that stands here until somebody else writes it.
+CREATE TABLE embedding_copies (
+    original    TEXT NOT NULL,                               -- a row's id
+    fingerprint TEXT NOT NULL,                               -- of the new model
+    key         INTEGER NOT NULL,                            -- its row
+    revision    INTEGER NOT NULL,
+    PRIMARY KEY (original, fingerprint)
+) WITHOUT ROWID;

@@ -180,6 +180,9 @@ impl Search<'_> {
                 "the row '{id}' was made by another model than the fingerprint in the options names"
             );
         }
+        if vector.is_empty() {
+            fail!(InvalidArgument, "the row '{id}' has no vector to search by; 'reindex' gives it one");
+        }
         Ok((fingerprint, vector))
     }
 
