@@ -26,7 +26,7 @@ cc -O1 -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -c "$amalgamation/sqli
 for mode in qntx_embed qntx_embed-static; do
   echo "- C, $mode"
   # shellcheck disable=SC2046 # flags are words
-  cc -std=c11 -Wall -Wextra -Wpedantic -Werror c/coexist.c "$work/sqlite3.o" -o "$work/c" -I"$amalgamation" -DUSE_LIBSQLITE3= \
+  cc -std=c11 -Wall -Wextra -Wpedantic -Werror c/coexist.c "$work/sqlite3.o" -o "$work/c" -I"$amalgamation" \
     $(pkg-config --cflags --libs $mode) -lpthread -lm
   rm -f "$work"/*.db*
   "$work/c" "$work/ours.db" "$work/theirs.db"
