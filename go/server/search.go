@@ -76,7 +76,7 @@ func Search(ctx context.Context, service embeddings.EmbeddingService, store embe
 }
 
 // search answers GET /api/search/semantic.
-func (s *server) search(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
+func (s *server) search(r *http.Request, model *embeddings.ModelInfo) (any, error) {
 	if s.store == nil {
 		return nil, errNoStore
 	}
@@ -103,6 +103,9 @@ func (s *server) search(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
 	}
 	if query == "" {
 		return nil, invalid(wire.Missing(`parameter "q", the text to search for,`))
+	}
+	if query, err = s.clean(r.Context(), model, `parameter "q"`, query); err != nil {
+		return nil, err
 	}
 	return Search(r.Context(), s.service, s.store, query, limit, threshold)
 }
