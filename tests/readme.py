@@ -82,6 +82,23 @@ def shell(scratch):
         ok(f"`{line}`")
 
 
+def store(scratch):
+    """In a directory of its own, because one of the commands makes a file; after `shell`, which fills the database."""
+    place = scratch / "store"
+    place.mkdir()
+    for name in ("bin", "models"):
+        (place / name).symlink_to(ROOT / name)
+    env = dict(os.environ, QNTX_EMBED_DB=str(scratch / "readme.db"))
+    lines = next(text for kind, text in BLOCKS if kind == "sh" and "bin/qntx-embed list" in text).splitlines()
+    expected = {"search": "manual", "list": "pump-002", "count": "\n", "delete": "1 row deleted", "stats": "all-MiniLM-L6-v2",
+                "verify": "all is whole", "backup": "copy.db: a copy of", "optimize": "before"}
+    for line in lines:
+        out = run(["sh", "-c", line], cwd=place, env=env)
+        if expected[line.split()[1]] not in out:
+            sys.exit(f"README: {line} prints\n{out}")
+        ok(f"`{line}`")
+
+
 def curl(scratch):
     index = only("json")
     wanted = json.loads(BLOCKS[index][1])
@@ -120,6 +137,6 @@ def curl(scratch):
 
 
 with tempfile.TemporaryDirectory() as scratch:
-    for example in (c_program, go_program, shell, curl):
+    for example in (c_program, go_program, shell, store, curl):
         example(pathlib.Path(scratch))
 print(f"{passed} passed, 0 failed")

@@ -13,6 +13,9 @@
 // A [ManagedEmbeddingService] is a model: a directory as sentence-transformers publishes it. An [EmbeddingStore] is a
 // database file. [Ingest] leads from one to the other.
 //
+// A store finds rows near to a vector, with words, or both ([SearchOptions]), lists, counts and deletes them; a [Filter] says
+// which rows are meant, by their source, times and [Metadata]. What any engine can do is the interface [Store].
+//
 // # Build
 //
 // The work is done by libqntx_embed, which is linked with the build tag rustembeddings (and cgo). Without the tag the
@@ -20,8 +23,8 @@
 //
 // # Two forms of each call
 //
-// The short names (Init, Embed, Put, Search, ...) take a context.Context first. The long ones (Initialize,
-// GenerateEmbedding, Save, SemanticSearch, ...) are the same calls with context.Background().
+// The short names (Init, Embed, Put, Search, ...) take a context.Context first, as all of the store's do except Save,
+// SaveBatch and SemanticSearch. These and Initialize, GenerateEmbedding, ... are the same calls with context.Background().
 //
 // A context that is done ends the embedding of texts at once: those that wait are dropped, and what runs is ended at the
 // next operation of the model. The error matches both [ErrCancelled] and the context's own error. For the store it is

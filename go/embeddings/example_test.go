@@ -43,6 +43,7 @@ func Example() {
 		Fingerprint: model.Fingerprint,
 		Limit:       3,
 		Threshold:   0.3,
+		Filter:      embeddings.Eq(embeddings.FieldSourceType, "note"),
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,9 +1,6 @@
 package embeddings
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Item is a text to embed and store under its source.
 type Item struct {
@@ -11,11 +8,13 @@ type Item struct {
 	SourceType, SourceID string
 	// Text must not be empty.
 	Text string
+	// Metadata is what filters can ask for beside the source; nil for none.
+	Metadata Metadata
 }
 
 // Ingest embeds items and stores them, all or none, and says of each what was done. A source whose row has the same
-// text by the same model is not embedded again. Of items with the same source the last stays, and the others count as
-// Unchanged.
+// text by the same model is not embedded again; it gets the item's metadata. Of items with the same source the last stays,
+// and the others count as Unchanged.
 //
 // Texts are embedded with the prompt [PromptDocument], so a query for them should have [PromptQuery]: as encode_document
 // and encode_query of sentence-transformers do it.
@@ -33,7 +32,6 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 	}
 
 	outcomes := make([]Outcome, len(items))
-	var texts []string
 	var records []Record
 	var places []int // of the records, in items
 	for i, item := range items {
@@ -41,33 +39,36 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 		if last[source{item.SourceType, item.SourceID}] != i {
 			continue
 		}
-		row, err := store.Get(ctx, item.SourceType, item.SourceID, model.Fingerprint)
-		switch {
-		case err == nil && row.Text == item.Text:
-			continue
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return nil, err
-		}
-		texts = append(texts, item.Text)
 		records = append(records, Record{
 			SourceType:  item.SourceType,
 			SourceID:    item.SourceID,
 			Text:        item.Text,
 			Model:       model.Name,
 			Fingerprint: model.Fingerprint,
+			Metadata:    item.Metadata,
 		})
 		places = append(places, i)
 	}
-	if len(records) == 0 {
-		return outcomes, nil
-	}
-
-	batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
+	has, err := store.Has(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	for i := range records {
-		records[i].Vector = batch.Results[i].Vector
+	var texts []string
+	var missing []int // in records
+	for i, record := range records {
+		if !has[i] {
+			texts = append(texts, record.Text)
+			missing = append(missing, i)
+		}
+	}
+	if len(texts) > 0 {
+		batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
+		if err != nil {
+			return nil, err
+		}
+		for i, result := range batch.Results {
+			records[missing[i]].Vector = result.Vector
+		}
 	}
 	done, err := store.Put(ctx, records)
 	if err != nil {

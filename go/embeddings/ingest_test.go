@@ -38,13 +38,33 @@ func TestIngestEmbedsOnlyWhatIsNew(t *testing.T) {
 		if n := service.Texts.Load(); n != step.embedded {
 			t.Errorf("%s: %d texts were embedded; expected %d", step.name, n, step.embedded)
 		}
-		if n, err := store.Count(ctx); err != nil || n != step.rows {
+		if n, err := store.Count(ctx, embeddings.Selection{}); err != nil || n != step.rows {
 			t.Errorf("%s: %d rows, error %v; expected %d", step.name, n, err, step.rows)
 		}
 	}
-	row, err := store.Get(ctx, "note", "c", embedtest.Fingerprint)
-	if err != nil || row.Text != "last" || row.Model != "fake" {
-		t.Fatal(row, err)
+	rows, err := store.GetBySource(ctx, "note", "c", embedtest.Fingerprint)
+	if err != nil || len(rows) != 1 || rows[0].Text != "last" || rows[0].Model != "fake" {
+		t.Fatal(rows, err)
+	}
+}
+
+func TestNewMetadataNeedsNoNewVector(t *testing.T) {
+	ctx := t.Context()
+	service, store := new(embedtest.Service), new(embedtest.Store)
+	item := embeddings.Item{SourceType: "note", SourceID: "a", Text: "one", Metadata: embeddings.Metadata{"year": 2020}}
+	for _, step := range []struct {
+		year    int
+		outcome embeddings.Outcome
+	}{{2020, embeddings.Inserted}, {2020, embeddings.Unchanged}, {2021, embeddings.Replaced}} {
+		item.Metadata["year"] = step.year
+		outcomes, err := embeddings.Ingest(ctx, service, store, []embeddings.Item{item})
+		if err != nil || outcomes[0] != step.outcome {
+			t.Fatalf("%d: %v, error %v; expected %v", step.year, outcomes, err, step.outcome)
+		}
+	}
+	rows, err := store.GetBySource(ctx, "note", "a", embedtest.Fingerprint)
+	if err != nil || rows[0].Metadata["year"] != int64(2021) || len(rows[0].Vector) == 0 || service.Texts.Load() != 1 {
+		t.Errorf("%+v, error %v, %d texts were embedded", rows, err, service.Texts.Load())
 	}
 }
 
@@ -59,7 +79,7 @@ func TestIngestStoresAllOrNothing(t *testing.T) {
 	if _, err := embeddings.Ingest(ctx, service, store, items[:1]); !errors.Is(err, embeddings.ErrOverloaded) {
 		t.Fatal(err)
 	}
-	if n, err := store.Count(ctx); n != 0 || err != nil {
+	if n, err := store.Count(ctx, embeddings.Selection{}); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 }

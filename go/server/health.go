@@ -62,7 +62,7 @@ func (s *server) tryAll(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	if s.store != nil {
-		if _, err := s.store.Count(ctx); err != nil {
+		if _, err := s.store.Count(ctx, embeddings.Selection{}); err != nil {
 			return fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 	}
@@ -72,7 +72,7 @@ func (s *server) tryAll(ctx context.Context) error {
 // InfoResponse answers GET /api/embeddings/info.
 type InfoResponse struct {
 	Model ModelInfo `json:"model"`
-	// Rows is how many the store has, of all models; null where there is no store.
+	// Rows is how many the store has of those that the caller may read, of all models; null where there is no store.
 	Rows *int `json:"rows"`
 }
 
@@ -99,7 +99,7 @@ func (s *server) info(r *http.Request, model *embeddings.ModelInfo) (any, error)
 		model.Prompts, model.DefaultPromptName, model.ONNXRuntime,
 	}}
 	if s.store != nil {
-		rows, err := s.store.Count(r.Context())
+		rows, err := s.store.Count(r.Context(), embeddings.Selection{Filter: scoped(r.Context(), embeddings.Filter{})})
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+
+	"github.com/teranos/libqntx_embed/go/embeddings"
 )
 
 // Role is what the holder of a key may do.
@@ -39,6 +41,9 @@ type Key struct {
 	SHA256 [sha256.Size]byte
 	// Role is what it allows.
 	Role Role
+	// Scope is which rows it can read: those that pass this filter; the zero Filter is all. To the holder the others are not
+	// there: no search finds them, nor counts them, nor is influenced by them. What is written or deleted is not narrowed.
+	Scope embeddings.Filter
 }
 
 // Keys are those that a server knows.

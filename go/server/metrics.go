@@ -120,7 +120,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(modelDesc, prometheus.GaugeValue, 1, model.Name, model.Fingerprint, model.Precision.String(), model.ONNXRuntime)
 	if c.s.store != nil {
-		if rows, err := c.s.store.Count(ctx); err == nil {
+		if rows, err := c.s.store.Count(ctx, embeddings.Selection{}); err == nil {
 			gauge(rowsDesc, prometheus.GaugeValue, float64(rows))
 		}
 	}

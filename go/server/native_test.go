@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -150,5 +151,57 @@ func TestManyClientsStoreAndSearch(t *testing.T) {
 	byDistance := func(a, b server.SearchResult) int { return cmp.Compare(a.Distance, b.Distance) }
 	if !slices.IsSortedFunc(found.Results, byDistance) {
 		t.Errorf("not the nearest first: %+v", found.Results)
+	}
+}
+
+func TestTheRealStoreTakesTheOptionsOfASearch(t *testing.T) {
+	address := start(t)
+	items := []map[string]any{
+		{"source_type": "manual", "source_id": "1", "text": "Press the red button to halt the pump.", "metadata": map[string]any{"lang": "en"}},
+		{"source_type": "manual", "source_id": "2", "text": "Close the valve of the pump slowly.", "metadata": map[string]any{"lang": "en", "year": 2020}},
+		{"source_type": "note", "source_id": "3", "text": "Lunch is at noon in hall B7.", "metadata": map[string]any{"lang": "en"}},
+		{"source_type": "note", "source_id": "4", "text": "Das Mittagessen ist um zwölf."},
+	}
+	if batch := call[server.BatchResponse](t, address+"/api/embeddings/batch", map[string]any{"items": items}); batch.Processed != 4 {
+		t.Fatalf("%+v", batch)
+	}
+	find := func(parameters string) server.SearchResponse {
+		t.Helper()
+		return call[server.SearchResponse](t, address+"/api/search/semantic?"+parameters, nil)
+	}
+	first := func(response server.SearchResponse) string {
+		if len(response.Results) == 0 {
+			return ""
+		}
+		return response.Results[0].SourceID
+	}
+	if found := find("threshold=-1&q=stop+the+pump&filter=" + url.QueryEscape(`["exists", "metadata.year"]`)); len(found.Results) != 1 || first(found) != "2" {
+		t.Errorf("filter: %+v", found.Results)
+	}
+	if found := find("q=B7&mode=keywords&explain=true"); len(found.Results) != 1 || first(found) != "3" || found.Explain == nil ||
+		found.Explain.Index != "none" || found.Explain.Matched != 1 {
+		t.Errorf("keywords: %+v, %+v", found.Results, found.Explain)
+	}
+	if found := find("q=stop+machine+B7&mode=hybrid&words_weight=5&explain=true"); first(found) != "3" || found.Results[0].WordsRank != 1 ||
+		found.Explain.Compared == 0 {
+		t.Errorf("hybrid: %+v, %+v", found.Results, found.Explain)
+	}
+	page := find("threshold=-1&limit=3&details=true&q=stop+the+pump")
+	rest := find("threshold=-1&limit=3&q=stop+the+pump&after=" + url.QueryEscape(page.Next))
+	if len(page.Results) != 3 || len(rest.Results) != 1 || rest.Next != "" {
+		t.Errorf("pages: %+v, then %+v", page, rest)
+	}
+	id := page.Results[0].ID
+	if found := find("threshold=-1&diversity=0.3&like=" + id); len(found.Results) != 3 || first(found) != "2" {
+		t.Errorf("like: %+v", found.Results)
+	}
+	response, err := http.Get(address + "/api/search/semantic?q=a&filter=" + url.QueryEscape(`["=", "colour", "red"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var problem struct{ Detail string }
+	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil || response.StatusCode != 400 || !strings.Contains(problem.Detail, `filter[1] is "colour"`) {
+		t.Errorf("status %d, %q, error %v", response.StatusCode, problem.Detail, err)
 	}
 }

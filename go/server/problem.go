@@ -79,6 +79,7 @@ var kinds = []struct {
 	{embeddings.ErrEmptyText, http.StatusBadRequest, "invalid-request", ""},
 	{embeddings.ErrInvalidUTF8, http.StatusBadRequest, "invalid-request", ""},
 	{embeddings.ErrInvalidArgument, http.StatusBadRequest, "invalid-request", ""},
+	{errors.ErrUnsupported, http.StatusNotImplemented, "not-supported", ""},
 }
 
 func problemOf(err error) *problem {

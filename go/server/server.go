@@ -1,16 +1,20 @@
 // Package server answers semantic searches and embedding requests over HTTP.
 //
 //	GET  /api/search/semantic?q=&limit=&threshold=
+//	                                and optionally mode, filter, like (in place of q), group, diversity, candidates,
+//	                                vector_weight, words_weight, rank_constant, depth, after, details, explain
 //	POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions", and
 //	                                "truncate": "default", "right", "left" or "error"
-//	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]} or {"attestation_ids": [...]},
-//	                                or a stream of items as application/x-ndjson
+//	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]}, where metadata may be
+//	                                left out, or {"attestation_ids": [...]}, or a stream of items as application/x-ndjson
+//	GET, DELETE /api/embeddings/rows?filter=, /api/embeddings/rows/{id}
+//	GET, PUT, DELETE /api/embeddings/sources/{source_type}/{source_id}
 //	GET  /api/embeddings/info       the model and the store
 //	POST /v1/embeddings             as OpenAI's clients send it
 //	GET  /v1/models, /v1/models/{model}
 //	GET  /livez, /healthz, /readyz, /metrics, /openapi.json
 //
-// docs/http.md says more of each.
+// docs/http.md says more of each, and docs/search.md what the parameters of a search mean.
 //
 // Queries are embedded with the model's prompt named "query" and what is stored with that named "document"; they are empty
 // where the model directory does not say.
@@ -37,6 +41,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -118,6 +123,13 @@ func (s *server) routes() []route {
 		{method: "POST", path: "/api/embeddings/generate", role: RoleRead, answer: s.generate, embeds: true},
 		{method: "POST", path: "/api/embeddings/batch", role: RoleWrite, answer: s.batch, stream: s.batchStream, embeds: true},
 		{method: "GET", path: "/api/embeddings/info", role: RoleRead, answer: s.info},
+		{method: "GET", path: "/api/embeddings/rows", role: RoleRead, answer: s.rows},
+		{method: "DELETE", path: "/api/embeddings/rows", role: RoleWrite, answer: s.deleteRows},
+		{method: "GET", path: "/api/embeddings/rows/{id}", role: RoleRead, answer: s.row},
+		{method: "DELETE", path: "/api/embeddings/rows/{id}", role: RoleWrite, answer: s.deleteRow},
+		{method: "GET", path: "/api/embeddings/sources/{source_type}/{source_id...}", role: RoleRead, answer: s.source},
+		{method: "PUT", path: "/api/embeddings/sources/{source_type}/{source_id...}", role: RoleWrite, answer: s.putSource, embeds: true},
+		{method: "DELETE", path: "/api/embeddings/sources/{source_type}/{source_id...}", role: RoleWrite, answer: s.deleteSource},
 		{method: "POST", path: "/v1/embeddings", role: RoleRead, answer: s.openAIEmbeddings, embeds: true},
 		{method: "GET", path: "/v1/models", role: RoleRead, answer: s.openAIModels},
 		{method: "GET", path: "/v1/models/{model...}", role: RoleRead, answer: s.openAIModelInfo},
@@ -138,13 +150,18 @@ func (s *server) routes() []route {
 func New(config Config) http.Handler {
 	s := newServer(config)
 	mux := http.NewServeMux()
+	allowed := map[string][]string{} // by path
 	for _, route := range s.routes() {
-		allow := route.method
-		if allow == http.MethodGet {
-			allow = "GET, HEAD"
-		}
 		mux.Handle(route.method+" "+route.path, s.handler(&route))
-		mux.Handle(route.path, s.refuse(func(w http.ResponseWriter, r *http.Request) error {
+		if route.method == http.MethodGet {
+			allowed[route.path] = append(allowed[route.path], http.MethodGet, http.MethodHead)
+		} else {
+			allowed[route.path] = append(allowed[route.path], route.method)
+		}
+	}
+	for path, methods := range allowed {
+		allow := strings.Join(methods, ", ")
+		mux.Handle(path, s.refuse(func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Allow", allow)
 			return &problem{http.StatusMethodNotAllowed, "method-not-allowed", "method " + r.Method + "; expected " + allow}
 		}))

@@ -218,8 +218,8 @@ func TestOfEqualItemsInOneBatchTheLastStays(t *testing.T) {
 		if batch["processed"] != 2.0 || batch["failed"] != 0.0 {
 			t.Errorf("%v", batch)
 		}
-		if row, err := h.store.Get(t.Context(), "a", "1", embedtest.Fingerprint); err != nil || row.Text != "last" {
-			t.Errorf("%v, error %v", row, err)
+		if rows, err := h.store.GetBySource(t.Context(), "a", "1", embedtest.Fingerprint); err != nil || len(rows) != 1 || rows[0].Text != "last" {
+			t.Errorf("%v, error %v", rows, err)
 		}
 	}
 }
@@ -246,9 +246,9 @@ func TestAttestationsAreEmbeddedById(t *testing.T) {
 			t.Errorf("%d texts were embedded; expected %d", n, embedded)
 		}
 	}
-	row, err := h.store.Get(t.Context(), "attestation", "as-1", embedtest.Fingerprint)
-	if err != nil || row.Text != "pump-7 stopped hall 3" {
-		t.Errorf("%v, error %v", row, err)
+	rows, err := h.store.GetBySource(t.Context(), "attestation", "as-1", embedtest.Fingerprint)
+	if err != nil || rows[0].Text != "pump-7 stopped hall 3" {
+		t.Errorf("%v, error %v", rows, err)
 	}
 }
 

@@ -287,7 +287,7 @@ func TestAStreamWhoseClientHangsUpEndsAndKeepsWhatItAnswered(t *testing.T) {
 	eventually(t, "the stream is over", func() bool {
 		return strings.Contains(h.get("/metrics").Body.String(), "qntx_embed_http_in_flight 0")
 	})
-	if n, err := h.store.Count(t.Context()); n != 1 || err != nil {
+	if n, err := h.store.Count(t.Context(), embeddings.Selection{}); n != 1 || err != nil {
 		t.Errorf("%d rows, error %v", n, err)
 	}
 }

@@ -3,9 +3,11 @@ package server_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/teranos/libqntx_embed/go/embeddings"
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
@@ -34,8 +36,47 @@ func TestBadSearchesAreRefused(t *testing.T) {
 		"?q=a&threshold=-2":            `"-2"`,
 		"?q=a&threshold=high":          `"high"`,
 		"?q=a&threshold=0&threshold=0": `"threshold" comes 2 times`,
-		"?q=a&page=2":                  `unknown parameter "page"; expected "limit", "q" or "threshold"`,
-		"?Q=a":                         `unknown parameter "Q"`,
+		"?q=a&page=2": `unknown parameter "page"; expected "after", "candidates", "depth", "details", "diversity", "explain", "filter", "group", ` +
+			`"like", "limit", "mode", "q", "rank_constant", "threshold", "vector_weight" or "words_weight"`,
+		"?Q=a":                              `unknown parameter "Q"`,
+		"?q=a&mode=words":                   `parameter "mode" is "words"; expected "vector", "hybrid" or "keywords"`,
+		"?q=a&mode=Vector":                  `"Vector"`,
+		"?q=a&like=b":                       `parameter "like" and a query; expected one of them`,
+		"?like=":                            `parameter "like" is empty`,
+		"?like=b&mode=hybrid":               `parameter "like" is for mode vector only`,
+		"?q=a&group=1":                      `parameter "group" is "1"; expected true or false`,
+		"?q=a&details=yes":                  `parameter "details" is "yes"`,
+		"?q=a&explain=TRUE":                 `parameter "explain" is "TRUE"`,
+		"?q=a&diversity=1.5":                `parameter "diversity" is "1.5"; expected a number from 0 to 1`,
+		"?q=a&diversity=NaN":                `"NaN"`,
+		"?q=a&diversity=1&mode=hybrid":      `parameter "diversity" is for mode vector only`,
+		"?q=a&candidates=9":                 `parameter "candidates" needs parameter "diversity" of more than 0`,
+		"?q=a&candidates=10001&diversity=1": `parameter "candidates" is "10001"; expected an integer from 1 to 10000`,
+		"?q=a&vector_weight=2":              `parameter "vector_weight" is for mode hybrid only`,
+		"?q=a&mode=keywords&depth=5":        `parameter "depth" is for mode hybrid only`,
+		"?q=a&mode=keywords&threshold=0":    `parameter "threshold" is for vectors, and mode keywords has none`,
+		"?q=a&mode=hybrid&words_weight=-1":  `parameter "words_weight" is "-1"; expected a number from 0 to`,
+		"?q=a&mode=hybrid&rank_constant=0":  `parameter "rank_constant" is "0"; expected a number from 1 to`,
+		"?q=a&mode=hybrid&vector_weight=0&words_weight=0": `parameter "vector_weight" is 0, as the other weight`,
+		"?q=a&after=b":                                `parameter "after": "b" is no place between two pages`,
+		"?q=a&after=NaN,b":                            `"NaN,b" is no place`,
+		"?q=a&after=0.5,":                             `"0.5," is no place`,
+		"?q=a&after=0.5,b&diversity=0.5":              `parameter "after" goes by distance`,
+		"?q=a&after=0.5,b&mode=keywords":              `parameter "after" is for mode vector only`,
+		"?q=a&filter=x":                               `parameter "filter": the filter is not JSON`,
+		"?q=a&filter=" + url.QueryEscape(`["and"] 1`): "more after its end, at byte 7",
+		"?q=a&filter={}":                              `filter is {}; expected a condition such as`,
+		"?q=a&filter=[]":                              `filter is []; expected a condition`,
+		"?q=a&filter=" + url.QueryEscape(`["and",["like","a","b"]]`):                                 `filter[1][0] is "like"; expected and, or, not`,
+		"?q=a&filter=" + url.QueryEscape(`["not"]`):                                                  `filter: "not" takes 1 filter, here are 0`,
+		"?q=a&filter=" + url.QueryEscape(`["=","id"]`):                                               `filter: "=" takes a field and a value, here are 1`,
+		"?q=a&filter=" + url.QueryEscape(`["=",1,2]`):                                                `filter[1] is 1; expected the name of a field`,
+		"?q=a&filter=" + url.QueryEscape(`["in","id","a"]`):                                          `filter[2] is "a"; expected an array of values`,
+		"?q=a&filter=" + url.QueryEscape(`["in","id",["a",[]]]`):                                     `filter[2][1] is []; expected a string`,
+		"?q=a&filter=" + url.QueryEscape(`["=","metadata.a",1e999]`):                                 `filter[2]: the number 1e999 is out of range`,
+		"?q=a&filter=" + url.QueryEscape(`["=","id","\ud800"]`):                                      "surrogate",
+		"?q=a&filter=" + strings.Repeat("[%22not%22,", 40):                                           "not JSON",
+		"?q=a&filter=" + strings.Repeat("[%22not%22,", 40) + "[%22and%22]" + strings.Repeat("]", 40): "more than 16 levels deep",
 	} {
 		t.Run(query, func(t *testing.T) { isProblem(t, h.get("/api/search/semantic"+query), 400, detail) })
 	}
@@ -89,7 +130,12 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		{"batch", `{"items":[` + item + `,{"source_type":"a","source_id":"b","text":""}]}`, "items[1].text is empty"},
 		{"batch", `{"items":[{"source_type":"a","source_id":"","text":"c"}]}`, "items[0].source_id is empty"},
 		{"batch", `{"items":[{"source_type":"a","source_id":1,"text":"c"}]}`, "items[0].source_id is a number"},
-		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","lang":"en"}]}`, `items[0]: unknown field "lang"`},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","lang":"en"}]}`, `items[0]: unknown field "lang"; expected "metadata", "source_id", "source_type" or "text"`},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","metadata":null}]}`, "items[0].metadata is null; expected an object"},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","metadata":{"k":[]}}]}`, `items[0].metadata: metadata "k": it is an object or array`},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","metadata":{"k":1,"k":1}}]}`, `metadata "k" comes twice`},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","metadata":{"k":"\ud800"}}]}`, "surrogate"},
+		{"batch", `{"items":[{"source_type":"a","source_id":"b","text":"c","metadata":{"k":99999999999999999999}}]}`, "64 bits"},
 		{"batch", `{"items":[` + item + `],"items":[` + item + `]}`, `"items" comes twice`},
 		{"batch", `{"attestation_ids":[]}`, "attestation_ids is empty"},
 		{"batch", `{"attestation_ids":"as-1"}`, "attestation_ids is a string; expected an array"},
@@ -101,7 +147,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			isProblem(t, h.post("/api/embeddings/"+test.path, test.body), 400, test.detail)
 		})
 	}
-	if n, err := h.store.Count(t.Context()); n != 0 || err != nil {
+	if n, err := h.store.Count(t.Context(), embeddings.Selection{}); n != 0 || err != nil {
 		t.Errorf("%d rows, error %v: a refused batch stored something", n, err)
 	}
 }
@@ -126,7 +172,7 @@ func TestWhatIsTooLargeIsA413(t *testing.T) {
 		return `{"items":[` + strings.Join(list, ",") + `]}`
 	}
 	isProblem(t, h.post("/api/embeddings/batch", items(server.DefaultTexts+1)), 413, "items has more than 2048 entries")
-	if n, err := h.store.Count(t.Context()); n != 0 || err != nil {
+	if n, err := h.store.Count(t.Context(), embeddings.Selection{}); n != 0 || err != nil {
 		t.Fatalf("%d rows, error %v", n, err)
 	}
 	if answer := h.post("/api/embeddings/batch", items(server.DefaultTexts)); answer.Code != 200 {

@@ -23,7 +23,8 @@ func commands() []command {
 			name: "ingest", args: "FILE.jsonl",
 			summary: "embeds the texts of a file and stores them",
 			about: `Reads a file with one JSON object a line, {"source_type", "source_id", "text"}, embeds the texts
-and stores them in the database, which is made where it is missing. "-" reads standard input.
+and stores them in the database, which is made where it is missing. "-" reads standard input. A
+line may have "metadata" too, a flat object of strings, numbers, booleans and nulls, for filters.
 
 A source that is there already gets the new text; one with the same text costs nothing, so the
 same file can be ingested again. Texts are embedded with the model's prompt named "document", if
@@ -38,19 +39,27 @@ Examples:
 			run:   runIngest,
 		},
 		{
-			name: "search", args: "QUERY",
+			name: "search", args: "[QUERY]",
 			summary: "finds the stored texts that mean what a query means",
 			about: `Embeds the query, with the model's prompt named "query" if it has one, and prints the stored texts
-nearest to it, best first.
+nearest to it, best first. With --mode keywords it finds texts that have one of the words; with
+--mode hybrid, both. With --like there is no query: what is near to a stored row is found.
 
 Examples:
   qntx-embed search "how do I stop the pump"
   qntx-embed search "how do I stop the pump" --limit 3 --threshold 0.5
+  qntx-embed search "how do I stop the pump" --filter '["=", "source_type", "manual"]'
+  qntx-embed search "panel A" --mode hybrid --words-weight 2
+  qntx-embed search "pump" --details            # shows ids, and where the next page begins
+  qntx-embed search --like 019a8b7c-2f64-7cc3-98c4-dc0c0c07398f --group
   qntx-embed search --json "how do I stop the pump" | jq '.results[].source_id'
 `,
-			flags: func() *flags { return newFlags(withModel, withStore, withSearch) },
-			run:   runSearch,
+			flags: func() *flags {
+				return newFlags(withModel, withStore, withSearch, withJSON("what the server would answer"))
+			},
+			run: runSearch,
 		},
+		putCommand(), listCommand(), getCommand(), countCommand(), deleteCommand(), statsCommand(),
 		{
 			name: "embed", args: "TEXT...",
 			summary: "prints the vectors of texts",
@@ -70,11 +79,12 @@ Examples:
 			summary: "answers searches and embedding requests over HTTP",
 			about: `Opens the model and the database, which is made where it is missing, and answers
 
-  GET  /api/search/semantic?q=&limit=&threshold=
+  GET  /api/search/semantic?q=&limit=&threshold=    and the flags of qntx-embed search, with _ for -
   POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions",
                                   and "truncate": "default", "right", "left" or "error"
-  POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text"}]}
-                                  or {"attestation_ids": [...]}, or a stream of items, one a line
+  POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]},
+                                  where metadata may be left out, or {"attestation_ids": [...]}, or
+                                  a stream of items, one a line
   POST /v1/embeddings             as OpenAI's clients send it
   GET  /api/embeddings/info, /v1/models, /livez, /readyz, /metrics, /openapi.json
 
@@ -119,22 +129,7 @@ Examples:
 			flags: func() *flags { return newFlags(withKey) },
 			run:   runKey,
 		},
-		{
-			name: "verify", args: "DIR",
-			summary: "compares a model's files with its manifest",
-			about: `Compares the files of a model directory with its manifest, qntx-embed.sha256.json, which has their
-sizes and SHA-256 hashes: whether each is there and the same, and none is used that is not listed.
-With --write it writes the manifest, of a model that you trust. The flag --require-manifest of the
-other commands does the same comparison before they open a model.
-
-Examples:
-  qntx-embed verify --write models/all-MiniLM-L6-v2
-  qntx-embed verify models/all-MiniLM-L6-v2
-  qntx-embed serve --require-manifest
-`,
-			flags: func() *flags { return newFlags(withManifest) },
-			run:   runVerify,
-		},
+		verifyCommand(), backupCommand(), optimizeCommand(), completionCommand(),
 		{
 			name:    "version",
 			summary: "prints the version",
@@ -173,9 +168,9 @@ func overview() string {
 	var text strings.Builder
 	text.WriteString("qntx-embed embeds texts, keeps them in a database file and searches them by meaning.\n\nCommands:\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(&text, "  %-8s %s\n", cmd.name, cmd.summary)
+		fmt.Fprintf(&text, "  %-10s %s\n", cmd.name, cmd.summary)
 	}
-	text.WriteString(`  help     says more: qntx-embed help COMMAND
+	text.WriteString(`  help       says more: qntx-embed help COMMAND
 
 In short:
   qntx-embed ingest examples/corpus.jsonl

@@ -233,7 +233,8 @@ func TestABadFileOfKeysIsRefused(t *testing.T) {
 		entry("a", hash, "root"):     `role is "root"; expected "read" or "write"`,
 		entry("a", hash, "read") + entry("a", hash, "read"): "the name comes twice",
 		entry("a", hash, "read") + "rol = 1\n":              `"key.rol"; did you mean role?`,
-		"[[key":                                             "line 1",
+		entry("a", hash, "read") + "scope = '[1]'\n":        `key 1, "a": scope: `,
+		"[[key": "line 1",
 	} {
 		if keys, err := readKeys(written(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, error %v; expected %q", text, keys, err, want)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 	"github.com/teranos/libqntx_embed/go/internal/wire"
-	"github.com/teranos/libqntx_embed/go/server"
 )
 
 var errHelp = errors.New("help wanted")
@@ -32,11 +31,14 @@ type flags struct {
 	open  []embeddings.Option      // how the model is opened
 	embed []embeddings.EmbedOption // how texts are embedded
 
-	limit     int
-	threshold float32
+	search    *wire.SearchReader   // what is searched for
+	selection embeddings.Selection // which rows are meant
+	source    [2]string            // of which source: its type and its id
+	list      embeddings.ListOptions
+	vectors   bool
 	json      bool
 
-	write bool
+	write, repair bool
 
 	role string // of a key
 }
@@ -120,23 +122,65 @@ func storeFlags(f *flags) {
 	f.set.StringVar(&f.db, "db", "qntx-embed.db", "database `FILE`")
 }
 
-func withManifest(f *flags) {
+func withVerify(f *flags) {
+	f.set.BoolVar(&f.repair, "repair", false, "build anew what follows from the rows (indexes) where it is not what the rows say; "+
+		"for the database only")
 	f.set.BoolVar(&f.write, "write", false, "write the manifest from the files that are there now, in place of one that is there")
 }
 
 func withSearch(f *flags) {
-	f.limit, f.threshold = server.DefaultLimit, server.DefaultThreshold
-	f.set.Func("limit", fmt.Sprintf("at most `N` results, 1 to %d (default %d)", server.MaxLimit, server.DefaultLimit),
-		func(value string) (err error) {
-			f.limit, err = wire.Limit("--limit", value)
-			return err
-		})
-	f.set.Func("threshold", fmt.Sprintf("only results of at least this `COSINE`, -1 to 1 (default %v)", server.DefaultThreshold),
-		func(value string) (err error) {
-			f.threshold, err = wire.Threshold("--threshold", value)
-			return err
-		})
-	f.set.BoolVar(&f.json, "json", false, "print what the server would answer, as JSON")
+	f.search = wire.NewSearchReader(func(parameter string) string { return "--" + dashed(parameter) })
+	for i := range wire.SearchParameters {
+		parameter := &wire.SearchParameters[i]
+		read := func(value string) error { return f.search.Read(parameter, value) }
+		if parameter.Switch() {
+			f.set.BoolFunc(dashed(parameter.Name), parameter.Help, read)
+		} else {
+			f.set.Func(dashed(parameter.Name), parameter.Help, read)
+		}
+	}
+}
+
+// dashed is a parameter's name as a flag's.
+func dashed(parameter string) string { return strings.ReplaceAll(parameter, "_", "-") }
+
+func withJSON(print string) func(*flags) {
+	return func(f *flags) { f.set.BoolVar(&f.json, "json", false, "print "+print+", as JSON") }
+}
+
+func withFilter(f *flags) {
+	f.set.Func("filter", "only rows that pass this `FILTER`, in JSON, such as [\"=\", \"source_type\", \"manual\"]", func(value string) (err error) {
+		f.selection.Filter, err = wire.Filter("--filter", value)
+		return err
+	})
+}
+
+func withFingerprint(f *flags) {
+	f.set.StringVar(&f.selection.Fingerprint, "fingerprint", "",
+		"only rows of the model with this `FINGERPRINT` (qntx-embed stats shows them)")
+}
+
+func withSource(f *flags) {
+	f.set.StringVar(&f.source[0], "source-type", "", "the rows of a source: its `TYPE`; with --source-id")
+	f.set.StringVar(&f.source[1], "source-id", "", "the rows of a source: its `ID`; with --source-type")
+}
+
+func withVectors(f *flags) {
+	f.set.BoolVar(&f.vectors, "vectors", false, "print the vectors too; with --json")
+}
+
+func withList(f *flags) {
+	f.list.Limit = 100
+	f.set.Func("limit", "at most `N` rows, or all (default 100)", func(value string) (err error) {
+		if f.list.Limit = 0; value != "all" {
+			if f.list.Limit, err = wire.Count("--limit", value); err != nil {
+				err = fmt.Errorf("%w, or all", err)
+			}
+		}
+		return err
+	})
+	f.set.StringVar(&f.list.After, "after", "",
+		"only rows after that with this `ID`, in the order of ids: the last one of the page before")
 }
 
 // parse reads flags, also after positional arguments (the flag package stops at the first of those), up to a "--", and

@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/teranos/libqntx_embed/go/internal/wire"
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
@@ -21,7 +22,8 @@ const keyPrefix = "qntx_"
 
 var goodKeyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// readKeys reads a file of keys: for each a table [[key]] with name, sha256 and role.
+// readKeys reads a file of keys: for each a table [[key]] with name, sha256, role and, where not all rows may be
+// read, scope, a filter in JSON.
 func readKeys(path string) ([]server.Key, error) {
 	failed := func(err error) error { return fmt.Errorf("keys '%s': %w", path, err) }
 	data, err := os.ReadFile(path)
@@ -35,6 +37,7 @@ func readKeys(path string) ([]server.Key, error) {
 			Name   string `toml:"name"`
 			SHA256 string `toml:"sha256"`
 			Role   string `toml:"role"`
+			Scope  string `toml:"scope"`
 		} `toml:"key"`
 	}
 	meta, err := toml.Decode(string(data), &file)
@@ -43,7 +46,7 @@ func readKeys(path string) ([]server.Key, error) {
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		last := unknown[0][len(unknown[0])-1]
-		return nil, failed(fmt.Errorf("unknown key %q%s", unknown[0], nearest("", last, []string{"key", "name", "sha256", "role"})))
+		return nil, failed(fmt.Errorf("unknown key %q%s", unknown[0], nearest("", last, []string{"key", "name", "sha256", "role", "scope"})))
 	}
 	if len(file.Key) == 0 {
 		return nil, failed(errors.New("there is no table [[key]] in it, so that nobody would be let in; qntx-embed key makes one"))
@@ -70,6 +73,11 @@ func readKeys(path string) ([]server.Key, error) {
 			return wrong("role is %q; expected \"read\" or \"write\"", entry.Role)
 		}
 		keys[i] = server.Key{Name: entry.Name, SHA256: [sha256.Size]byte(hash), Role: role}
+		if entry.Scope != "" {
+			if keys[i].Scope, err = wire.Filter("scope", entry.Scope); err != nil {
+				return wrong("%v", err)
+			}
+		}
 	}
 	return keys, nil
 }

@@ -50,10 +50,10 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 		{"--limit 3 -- --json -x", []string{"--json", "-x"}, "qntx-embed.db", 3, 0.3, false},
 	} {
 		t.Setenv("QNTX_EMBED_DB", "")
-		f := newFlags(withModel, withStore, withSearch)
+		f := newFlags(withModel, withStore, withSearch, withJSON("x"))
 		positional, err := f.parse(strings.Fields(test.args))
-		if err != nil || !slices.Equal(positional, test.positional) || f.db != test.db || f.limit != test.limit ||
-			f.threshold != test.threshold || f.json != test.json {
+		if err != nil || !slices.Equal(positional, test.positional) || f.db != test.db || f.search.Options.Limit != test.limit ||
+			f.search.Options.Threshold != test.threshold || f.json != test.json {
 			t.Errorf("%s: %q, %+v, error %v", test.args, positional, f, err)
 		}
 	}
@@ -94,7 +94,37 @@ func TestACommandLineThatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"serve --cache-mb 99999999", "serve: --cache-mb is 99999999; expected 1 to 1048576"},
 		{"search x --require-manifest=maybe", `search: --require-manifest is "maybe"; expected true or false`},
 		{"embed x --precision int4", `embed: --precision is "int4"; expected fp32 or int8`},
-		{"verify", "verify: a model directory is missing"},
+		{"verify --write", "verify: a model directory is missing"},
+		{"verify a --repair", `verify: --repair and --json are for the database; leave "a" out`},
+		{"verify a --json", "verify: --repair and --json are for the database"},
+		{"search x --mode words", `search: --mode is "words"; expected "vector", "hybrid" or "keywords"`},
+		{"search x --like y", "search: --like and a query; expected one of them"},
+		{"search --like y --mode hybrid", "search: --like is for mode vector only"},
+		{"search x --words-weight 2", "search: --words-weight is for mode hybrid only"},
+		{"search x --words_weight 2", "search: unknown flag --words_weight; did you mean --words-weight?"},
+		{"search x --group=maybe", `search: --group is "maybe"; expected true or false`},
+		{"search x --diversity 2", `search: --diversity is "2"; expected a number from 0 to 1`},
+		{"search x --filter [", "search: --filter: the filter is not JSON"},
+		{`search x --filter ["like","a","b"]`, `search: --filter: filter[0] is "like"; expected and, or, not`},
+		{"search x --after y", `search: --after: "y" is no place between two pages`},
+		{"put", "put: a file is missing"},
+		{"put a b", `put: unexpected argument "b"`},
+		{"list x", `list: unexpected argument "x"`},
+		{"list --limit none", `list: --limit is "none"; expected an integer of 1 or more, or all`},
+		{"list --vectors", "list: --vectors needs --json"},
+		{"list --filter x", "list: --filter: the filter is not JSON"},
+		{"get", "get: an id is missing, or --source-type and --source-id"},
+		{"get --source-type a", "get: --source-id is missing, which belongs to --source-type"},
+		{"get --source-id a", "get: --source-type is missing, which belongs to --source-id"},
+		{"get x --source-type a --source-id b", `get: both the id "x" and --source-type; expected one of them`},
+		{"get x --fingerprint f", "get: --fingerprint is for the rows of a source"},
+		{"count x", `count: unexpected argument "x"`},
+		{"delete", "delete: expected ids, or --source-type and --source-id, or --filter: one of the three"},
+		{`delete x --filter ["and"]`, "delete: expected ids, or --source-type"},
+		{"stats x", `stats: unexpected argument "x"`},
+		{"backup", "backup: the new file is missing"},
+		{"backup a b", `backup: unexpected argument "b"`},
+		{"optimize x", `optimize: unexpected argument "x"`},
 		{"verify a b", `verify: unexpected argument "b"`},
 		{"version x", `version: unexpected argument "x"`},
 	} {
@@ -190,7 +220,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.HasPrefix(err.Error(), test.err)) {
 				t.Errorf("error %v; expected %q", err, test.err)
 			}
-			if rows, err := store.Count(t.Context()); err != nil || rows != test.rows || counts[embeddings.Inserted] != test.rows {
+			if rows, err := store.Count(t.Context(), embeddings.Selection{}); err != nil || rows != test.rows || counts[embeddings.Inserted] != test.rows {
 				t.Errorf("%d rows, counted %v, error %v; expected %d", rows, counts, err, test.rows)
 			}
 		})

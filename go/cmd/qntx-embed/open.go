@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
@@ -25,4 +29,20 @@ func openService(ctx context.Context, f *flags) (*embeddings.ManagedEmbeddingSer
 		return nil, err
 	}
 	return service, nil
+}
+
+// openStore opens the database that the flags name, which must be there; the caller closes it.
+func openStore(f *flags) (*embeddings.EmbeddingStore, error) {
+	if err := mustExist(f.db); err != nil {
+		return nil, err
+	}
+	return embeddings.OpenEmbeddingStore(f.db)
+}
+
+// mustExist refuses a database that opening would make: in a new one nothing is found, and nothing says so.
+func mustExist(db string) error {
+	if _, err := os.Stat(db); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database '%s'; qntx-embed ingest makes one, --db names another", db)
+	}
+	return nil
 }

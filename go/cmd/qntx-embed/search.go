@@ -2,92 +2,101 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"strings"
-	"text/tabwriter"
-
-	"golang.org/x/term"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/wire"
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
 func runSearch(ctx context.Context, f *flags, args []string, c console) error {
-	switch {
-	case len(args) == 0:
-		return usageError("a query is missing")
-	case len(args) > 1:
+	query := ""
+	if len(args) > 0 {
+		query = args[0]
+		if err := wire.Blank("the query", query); err != nil {
+			return usageError(err.Error())
+		}
+	}
+	if len(args) > 1 {
 		return usageError(fmt.Sprintf("unexpected argument %q; put a query of several words in quotes", args[1]))
-	case strings.TrimSpace(args[0]) == "":
-		return usageError("the query is empty")
 	}
-	// Opening would make it, and a search in a new database finds nothing and says nothing.
-	if _, err := os.Stat(f.db); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no database '%s'; qntx-embed ingest makes one, --db names another", f.db)
-	}
-	service, err := openService(ctx, f)
+	request, err := f.search.Finish(query, errors.New("a query is missing"))
 	if err != nil {
+		return usageError(err.Error())
+	}
+	if err := mustExist(f.db); err != nil { // before the model, which takes longer
 		return err
 	}
-	defer service.Close()
-	store, err := embeddings.OpenEmbeddingStore(f.db)
+	var service embeddings.EmbeddingService
+	if request.Options.Like == "" {
+		opened, err := openService(ctx, f)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		service = opened
+	}
+	store, err := openStore(f)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-
-	response, err := server.Search(ctx, service, store, args[0], f.limit, f.threshold)
+	response, err := server.Search(ctx, service, store, server.SearchRequest(request))
 	if err != nil {
 		return err
 	}
 	if f.json {
-		encoder := json.NewEncoder(c.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(response)
+		return writeJSON(c.out, response)
+	}
+	if e := response.Explain; e != nil {
+		fmt.Fprintf(c.err, "index %s: %d vectors compared in %d rounds; %d rows have the words; "+
+			"%d µs (vector %d, words %d, rows %d)\n",
+			e.Index, e.Compared, e.Rounds, e.Matched, e.TotalMicros, e.VectorMicros, e.WordsMicros, e.RowsMicros)
 	}
 	if len(response.Results) == 0 {
-		fmt.Fprintf(c.err, "nothing in %s has a cosine of %v or more to this; --threshold takes less\n", f.db, f.threshold)
+		if request.Mode == server.ModeKeywords {
+			fmt.Fprintf(c.err, "nothing in %s has one of these words\n", f.db)
+		} else {
+			fmt.Fprintf(c.err, "nothing in %s has a cosine of %v or more to this; --threshold takes less\n",
+				f.db, request.Options.Threshold)
+		}
 		return nil
 	}
-	return writeTable(c.out, response.Results)
-}
-
-// writeTable prints a line for each result, cut to the width of a terminal.
-func writeTable(w io.Writer, results []server.SearchResult) error {
-	var table strings.Builder
-	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "SIMILARITY\tTYPE\tID\tTEXT")
-	oneLine := func(text string) string { return strings.Join(strings.Fields(text), " ") }
-	for _, r := range results {
-		fmt.Fprintf(columns, "%.4f\t%s\t%s\t%s\n", r.Similarity, oneLine(r.SourceType), oneLine(r.SourceID), oneLine(r.Text))
-	}
-	if err := columns.Flush(); err != nil {
+	if err := writeTable(c.out, response.Results); err != nil {
 		return err
 	}
-	text := table.String()
-	if isTerminal(w) {
-		if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil {
-			text = cut(text, width)
-		}
+	if response.Next != "" {
+		fmt.Fprintf(c.err, "what follows: --after %s\n", response.Next)
 	}
-	_, err := io.WriteString(w, text)
-	return err
+	return nil
 }
 
-// cut shortens each line to a number of characters.
-func cut(text string, width int) string {
-	var short strings.Builder
-	for line := range strings.Lines(text) {
-		if runes := []rune(strings.TrimSuffix(line, "\n")); len(runes) > width && width > 1 {
-			line = string(runes[:width-1]) + "…\n"
-		}
-		short.WriteString(line)
+// writeTable prints a line for each result.
+func writeTable(w io.Writer, results []server.SearchResult) error {
+	header := []string{"SIMILARITY", "TYPE", "ID", "TEXT"}
+	if results[0].SearchDetails != nil {
+		header = []string{"SCORE", "VECTOR", "WORDS", "SIMILARITY", "ROW", "TYPE", "ID", "CHUNK", "TEXT"}
 	}
-	return short.String()
+	table := newTable(w, w, header...)
+	for _, r := range results {
+		cells := []string{fmt.Sprintf("%.4f", r.Similarity), r.SourceType, r.SourceID, r.Text}
+		if d := r.SearchDetails; d != nil {
+			cells = []string{fmt.Sprintf("%.4f", d.Score), rank(d.VectorRank), rank(d.WordsRank), cells[0], d.ID,
+				r.SourceType, r.SourceID, fmt.Sprint(d.Chunk), r.Text}
+		}
+		if err := table.line(cells...); err != nil {
+			return err
+		}
+	}
+	return table.flush()
+}
+
+// rank is a place from 1; 0 is none.
+func rank(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }

@@ -64,7 +64,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 		}
 		defer store.Close()
 		config.Store = store
-		if rows, err = store.Count(ctx); err != nil {
+		if rows, err = store.Count(ctx, embeddings.Selection{}); err != nil {
 			return err
 		}
 	}

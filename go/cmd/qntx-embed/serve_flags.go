@@ -43,7 +43,7 @@ func serverFlags(f *flags) {
 		f.open = append(f.open, embeddings.WithCache(n*1_000_000))
 		return err
 	})
-	f.list(&s.aliases, "model-aliases",
+	f.listOf(&s.aliases, "model-aliases",
 		"names that clients of /v1/embeddings may call the model by, beside its own: a `LIST` such as text-embedding-3-small,default")
 
 	f.count(&s.bodyBytes, "max-body-bytes", server.DefaultBodyBytes, "take request bodies, and lines of a stream, of at most `N` bytes")
@@ -63,7 +63,7 @@ func serverFlags(f *flags) {
 		"listen without keys also where other machines reach it: whoever does may read and write the database")
 	f.count(&s.rate.TokensPerMinute, "rate-tokens", 0, "each key, or each address without keys, may have `N` tokens a minute embedded (default: no limit)")
 	f.count(&s.rate.Burst, "rate-burst", 0, "of which at most `N` at once (default: those of a minute)")
-	f.list(&s.origins, "cors-origins", "web pages of these origins may call: a `LIST` such as https://example.org,https://example.com, or * for all (default: none)")
+	f.listOf(&s.origins, "cors-origins", "web pages of these origins may call: a `LIST` such as https://example.org,https://example.com, or * for all (default: none)")
 	f.set.StringVar(&s.certificate, "tls-cert", "", "PEM `FILE` with the certificate for HTTPS, and those between it and its root; SIGHUP reads it again")
 	f.set.StringVar(&s.certificateKey, "tls-key", "", "PEM `FILE` with the certificate's key")
 

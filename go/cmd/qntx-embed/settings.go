@@ -268,7 +268,7 @@ func (v listValue) Set(value string) error {
 	return nil
 }
 
-func (f *flags) list(list *[]string, name, usage string) {
+func (f *flags) listOf(list *[]string, name, usage string) {
 	f.set.Var(listValue{name, list}, name, usage)
 }
 

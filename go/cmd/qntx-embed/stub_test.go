@@ -26,7 +26,9 @@ func TestWithoutTheTagCommandsFailAndSayWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"embed", "x"}, {"ingest", file, "--db", db}, {"search", "x", "--db", db}, {"verify", directory}} {
+	for _, args := range [][]string{{"embed", "x"}, {"ingest", file, "--db", db}, {"search", "x", "--db", db}, {"verify", directory},
+		{"search", "--like", "x", "--db", db}, {"put", file, "--db", db}, {"list", "--db", db}, {"get", "x", "--db", db}, {"count", "--db", db}, {"delete", "x", "--db", db},
+		{"stats", "--db", db}, {"verify", "--db", db}, {"backup", filepath.Join(directory, "copy.db"), "--db", db}, {"optimize", "--db", db}} {
 		code, out, err := shell(t, args...)
 		if code != 1 || out != "" || !strings.Contains(err, compile) {
 			t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, code, out, err)

@@ -163,13 +163,18 @@ type TextInfo struct {
 	Truncated  bool
 }
 
-// Record is qntx_embed_record.
+// Record is qntx_embed_record. Numbers must not be negative.
 type Record struct {
+	ID          string
 	SourceType  string
 	SourceID    string
+	Chunk       int
+	ChunkStart  int
+	ChunkEnd    int
 	Text        string
 	Model       string
 	Fingerprint string
+	Metadata    string // JSON
 	Vector      []float32
 }
 
@@ -183,26 +188,47 @@ const (
 	Unchanged Outcome = 2
 )
 
-// SearchOptions is qntx_embed_search_options. Limit must not be negative.
+// SearchOptions is qntx_embed_search_options; zero is the default of every field. Limit, Candidates and Depth must not be
+// negative.
 type SearchOptions struct {
-	Fingerprint string
-	Limit       int
-	Threshold   float32
+	Fingerprint    string
+	Filter         string // JSON
+	Words          string
+	Like           string
+	AfterID        string
+	AfterDistance  float32
+	Limit          int
+	Candidates     int
+	Depth          int
+	Threshold      float32
+	Diversity      float32
+	VectorWeight   float32
+	WordsWeight    float32
+	RankConstant   float32
+	GroupBySource  bool
+	WithoutVectors bool
+}
+
+// ListOptions is qntx_embed_list_options; zero is the default of every field. Limit must not be negative.
+type ListOptions struct {
+	Fingerprint    string
+	Filter         string // JSON
+	AfterID        string
+	Limit          int
+	WithoutVectors bool
 }
 
 // Row is qntx_embed_row; the times are RFC 3339.
 type Row struct {
-	ID          string
-	SourceType  string
-	SourceID    string
-	Text        string
-	Model       string
-	Fingerprint string
-	CreatedAt   string
-	UpdatedAt   string
-	Vector      []float32
-	Similarity  float32
-	Distance    float32
+	Record
+	Dimensions int
+	CreatedAt  string
+	UpdatedAt  string
+	Similarity float32
+	Distance   float32
+	Score      float32
+	VectorRank int
+	WordsRank  int
 }
 
 // What both builds offer: neither compiles without it.
@@ -225,10 +251,19 @@ var (
 
 	_ interface {
 		Put([]Record) ([]Outcome, error)
-		Get(sourceType, sourceID, fingerprint string) (Row, error)
-		Delete(sourceType, sourceID string) (int, error)
-		Count() (int, error)
-		Search(query []float32, options SearchOptions) ([]Row, error)
+		Has([]Record) ([]bool, error)
+		Get(id string) (Row, error)
+		GetSource(sourceType, sourceID, fingerprint string) ([]Row, error)
+		List(ListOptions) ([]Row, error)
+		Count(fingerprint, filter string) (int, error)
+		Search(query []float32, options SearchOptions) (rows []Row, explain string, err error)
+		DeleteIDs([]string) (int, error)
+		DeleteSource(sourceType, sourceID string) (int, error)
+		DeleteWhere(filter string) (int, error)
+		Stats() (json string, err error)
+		Verify(repair bool) (json string, err error)
+		Backup(path string) error
+		Optimize() error
 		Close() error
 	} = (*Store)(nil)
 )

@@ -77,9 +77,9 @@ func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 					return
 				}
 				for i := range texts {
-					row, err := store.Get(fmt.Sprint("worker ", worker), fmt.Sprint(i), "f")
-					if err != nil || row.Text != records[i].Text || !slices.Equal(row.Vector, records[i].Vector) {
-						t.Errorf("got %+v, error %v; put %+v", row, err, records[i])
+					rows, err := store.GetSource(fmt.Sprint("worker ", worker), fmt.Sprint(i), "f")
+					if err != nil || len(rows) != 1 || rows[0].Text != records[i].Text || !slices.Equal(rows[0].Vector, records[i].Vector) {
+						t.Errorf("got %+v, error %v; put %+v", rows, err, records[i])
 						return
 					}
 				}

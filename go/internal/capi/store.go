@@ -36,19 +36,22 @@ func OpenStore(path string) (*Store, error) {
 	return s, nil
 }
 
-// Put is qntx_embed_store_put: all records or none, in one call.
-func (s *Store) Put(records []Record) ([]Outcome, error) {
-	var pin runtime.Pinner
-	defer pin.Unpin()
+// lendRecords gives C a view of records, valid until pin is unpinned.
+func lendRecords(pin *runtime.Pinner, records []Record) []C.qntx_embed_record {
 	lent := make([]C.qntx_embed_record, len(records))
 	for i, r := range records {
 		lent[i] = C.qntx_embed_record{
 			size:        C.sizeof_qntx_embed_record,
-			source_type: lend(&pin, r.SourceType),
-			source_id:   lend(&pin, r.SourceID),
-			text:        lend(&pin, r.Text),
-			model:       lend(&pin, r.Model),
-			fingerprint: lend(&pin, r.Fingerprint),
+			id:          lend(pin, r.ID),
+			source_type: lend(pin, r.SourceType),
+			source_id:   lend(pin, r.SourceID),
+			text:        lend(pin, r.Text),
+			model:       lend(pin, r.Model),
+			fingerprint: lend(pin, r.Fingerprint),
+			metadata:    lend(pin, r.Metadata),
+			chunk_start: C.uint64_t(r.ChunkStart),
+			chunk_end:   C.uint64_t(r.ChunkEnd),
+			chunk:       C.uint32_t(r.Chunk),
 		}
 		if len(r.Vector) > 0 {
 			pin.Pin(unsafe.SliceData(r.Vector))
@@ -56,6 +59,14 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 			lent[i].dimensions = C.size_t(len(r.Vector))
 		}
 	}
+	return lent
+}
+
+// Put is qntx_embed_store_put: all records or none, in one call.
+func (s *Store) Put(records []Record) ([]Outcome, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	lent := lendRecords(&pin, records)
 	native := make([]C.uint32_t, len(records))
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
 		return C.qntx_embed_store_put(store, unsafe.SliceData(lent), C.size_t(len(lent)),
@@ -71,23 +82,43 @@ func (s *Store) Put(records []Record) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// Get is qntx_embed_store_get_source, of one model and the source's first chunk; where there is no row, the error's code is NotFound.
-func (s *Store) Get(sourceType, sourceID, fingerprint string) (Row, error) {
+// Has is qntx_embed_store_has, in one call.
+func (s *Store) Has(records []Record) ([]bool, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	var rows *C.qntx_embed_rows
+	lent := lendRecords(&pin, records)
+	native := make([]C.uint8_t, len(records))
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_get_source(store, lend(&pin, sourceType), lend(&pin, sourceID),
-			lend(&pin, fingerprint), &rows, failed)
+		return C.qntx_embed_store_has(store, unsafe.SliceData(lent), C.size_t(len(lent)),
+			unsafe.SliceData(native), failed)
 	})
 	if err != nil {
-		return Row{}, err
+		return nil, err
 	}
-	return takeRows(rows)[0], nil
+	has := make([]bool, len(native))
+	for i, one := range native {
+		has[i] = one != 0
+	}
+	return has, nil
 }
 
-// Delete is qntx_embed_store_delete_source; it gives how many rows there were.
-func (s *Store) Delete(sourceType, sourceID string) (int, error) {
+// DeleteIDs is qntx_embed_store_delete_ids; it gives how many of them there were.
+func (s *Store) DeleteIDs(ids []string) (int, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	lent := make([]C.qntx_embed_str, len(ids))
+	for i, id := range ids {
+		lent[i] = lend(&pin, id)
+	}
+	var deleted C.size_t
+	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
+		return C.qntx_embed_store_delete_ids(store, unsafe.SliceData(lent), C.size_t(len(lent)), &deleted, failed)
+	})
+	return int(deleted), err
+}
+
+// DeleteSource is qntx_embed_store_delete_source; it gives how many rows there were.
+func (s *Store) DeleteSource(sourceType, sourceID string) (int, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	var deleted C.size_t
@@ -97,56 +128,13 @@ func (s *Store) Delete(sourceType, sourceID string) (int, error) {
 	return int(deleted), err
 }
 
-// Count is qntx_embed_store_count, of all rows.
-func (s *Store) Count() (int, error) {
-	var count C.size_t
-	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_count(store, C.qntx_embed_str{}, C.qntx_embed_str{}, &count, failed)
-	})
-	return int(count), err
-}
-
-// Search is qntx_embed_store_search.
-func (s *Store) Search(query []float32, options SearchOptions) ([]Row, error) {
+// DeleteWhere is qntx_embed_store_delete_where; it gives how many rows there were.
+func (s *Store) DeleteWhere(filter string) (int, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	native := C.qntx_embed_search_options{
-		size:        C.sizeof_qntx_embed_search_options,
-		fingerprint: lend(&pin, options.Fingerprint),
-		limit:       C.size_t(options.Limit),
-		threshold:   C.float(options.Threshold),
-	}
-	var rows *C.qntx_embed_rows
+	var deleted C.size_t
 	err := s.call(func(store *C.qntx_embed_store, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_store_search(store, floats(query), C.size_t(len(query)), &native, &rows, failed)
+		return C.qntx_embed_store_delete_where(store, lend(&pin, filter), &deleted, failed)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return takeRows(rows), nil
-}
-
-// takeRows copies the library's rows and frees them; NULL has none.
-func takeRows(rows *C.qntx_embed_rows) []Row {
-	defer C.qntx_embed_rows_free(rows)
-	var count C.size_t
-	first := C.qntx_embed_rows_get(rows, &count)
-	taken := make([]Row, int(count))
-	for i, row := range unsafe.Slice(first, int(count)) {
-		vector := unsafe.Slice((*float32)(unsafe.Pointer(row.vector)), int(row.dimensions))
-		taken[i] = Row{
-			ID:          take(row.id),
-			SourceType:  take(row.source_type),
-			SourceID:    take(row.source_id),
-			Text:        take(row.text),
-			Model:       take(row.model),
-			Fingerprint: take(row.fingerprint),
-			CreatedAt:   take(row.created_at),
-			UpdatedAt:   take(row.updated_at),
-			Vector:      append([]float32(nil), vector...),
-			Similarity:  float32(row.similarity),
-			Distance:    float32(row.distance),
-		}
-	}
-	return taken
+	return int(deleted), err
 }

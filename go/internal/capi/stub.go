@@ -51,17 +51,46 @@ func OpenStore(string) (*Store, error) { return nil, ErrNotCompiled }
 // Put gives ErrNotCompiled.
 func (*Store) Put([]Record) ([]Outcome, error) { return nil, ErrNotCompiled }
 
-// Get gives ErrNotCompiled.
-func (*Store) Get(_, _, _ string) (Row, error) { return Row{}, ErrNotCompiled }
+// Has gives ErrNotCompiled.
+func (*Store) Has([]Record) ([]bool, error) { return nil, ErrNotCompiled }
 
-// Delete gives ErrNotCompiled.
-func (*Store) Delete(_, _ string) (int, error) { return 0, ErrNotCompiled }
+// Get gives ErrNotCompiled.
+func (*Store) Get(string) (Row, error) { return Row{}, ErrNotCompiled }
+
+// GetSource gives ErrNotCompiled.
+func (*Store) GetSource(_, _, _ string) ([]Row, error) { return nil, ErrNotCompiled }
+
+// List gives ErrNotCompiled.
+func (*Store) List(ListOptions) ([]Row, error) { return nil, ErrNotCompiled }
 
 // Count gives ErrNotCompiled.
-func (*Store) Count() (int, error) { return 0, ErrNotCompiled }
+func (*Store) Count(_, _ string) (int, error) { return 0, ErrNotCompiled }
 
 // Search gives ErrNotCompiled.
-func (*Store) Search([]float32, SearchOptions) ([]Row, error) { return nil, ErrNotCompiled }
+func (*Store) Search([]float32, SearchOptions) ([]Row, string, error) {
+	return nil, "", ErrNotCompiled
+}
+
+// DeleteIDs gives ErrNotCompiled.
+func (*Store) DeleteIDs([]string) (int, error) { return 0, ErrNotCompiled }
+
+// DeleteSource gives ErrNotCompiled.
+func (*Store) DeleteSource(_, _ string) (int, error) { return 0, ErrNotCompiled }
+
+// DeleteWhere gives ErrNotCompiled.
+func (*Store) DeleteWhere(string) (int, error) { return 0, ErrNotCompiled }
+
+// Stats gives ErrNotCompiled.
+func (*Store) Stats() (string, error) { return "", ErrNotCompiled }
+
+// Verify gives ErrNotCompiled.
+func (*Store) Verify(bool) (string, error) { return "", ErrNotCompiled }
+
+// Backup gives ErrNotCompiled.
+func (*Store) Backup(string) error { return ErrNotCompiled }
+
+// Optimize gives ErrNotCompiled.
+func (*Store) Optimize() error { return ErrNotCompiled }
 
 // Close does nothing.
 func (*Store) Close() error { return nil }

@@ -23,12 +23,20 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, write := WriteManifest("models/all-MiniLM-L6-v2")
 	_, check := CheckManifest("models/all-MiniLM-L6-v2")
 	_, put := store.Put(nil)
-	_, get := store.Get("a", "b", "c")
-	_, deleted := store.Delete("a", "b")
-	_, count := store.Count()
-	_, search := store.Search([]float32{1}, SearchOptions{})
+	_, has := store.Has(nil)
+	_, get := store.Get("a")
+	_, source := store.GetSource("a", "b", "c")
+	_, list := store.List(ListOptions{})
+	_, ids := store.DeleteIDs([]string{"a"})
+	_, deleted := store.DeleteSource("a", "b")
+	_, where := store.DeleteWhere(`["and"]`)
+	_, count := store.Count("", "")
+	_, _, search := store.Search([]float32{1}, SearchOptions{})
+	_, storeStats := store.Stats()
+	_, verify := store.Verify(true)
 	for i, err := range []error{
-		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, get, deleted, count, search,
+		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, has, get, source, list,
+		ids, deleted, where, count, search, storeStats, verify, store.Backup("a.db"), store.Optimize(),
 	} {
 		if !errors.Is(err, ErrNotCompiled) {
 			t.Errorf("call %d: %v", i, err)

@@ -2,12 +2,13 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
 
-// Item reads {"source_type", "source_id", "text"}: three texts, all needed. path names the item in errors; it is empty
-// for the document itself.
+// Item reads {"source_type", "source_id", "text"}, three texts, all needed, and optionally "metadata", a flat object. path
+// names the item in errors; it is empty for the document itself.
 func Item(path string, value json.RawMessage) (embeddings.Item, error) {
 	join := func(name string) string {
 		if path == "" {
@@ -16,7 +17,12 @@ func Item(path string, value json.RawMessage) (embeddings.Item, error) {
 		return path + "." + name
 	}
 	var item embeddings.Item
-	fields := Fields{}
+	fields := Fields{
+		"metadata": func(value json.RawMessage) (err error) {
+			item.Metadata, err = Metadata(join("metadata"), value)
+			return err
+		},
+	}
 	needed := []struct {
 		name  string
 		place *string
@@ -40,4 +46,19 @@ func Item(path string, value json.RawMessage) (embeddings.Item, error) {
 		}
 	}
 	return item, nil
+}
+
+// Metadata reads a flat object of strings, numbers, booleans and nulls.
+func Metadata(path string, value json.RawMessage) (embeddings.Metadata, error) {
+	if kind(value) != "an object" {
+		return nil, mismatch(path, value, "an object")
+	}
+	if unpairedSurrogate(value) {
+		return nil, fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", path)
+	}
+	metadata, err := embeddings.ParseMetadata(value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return metadata, nil
 }

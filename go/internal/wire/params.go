@@ -17,10 +17,42 @@ const (
 const MaxLimit = 1000
 
 // Limit reads a number of results.
-func Limit(name, value string) (int, error) {
+func Limit(name, value string) (int, error) { return CountTo(name, value, MaxLimit) }
+
+// Filter reads a filter in JSON.
+func Filter(name, value string) (embeddings.Filter, error) {
+	if unpairedSurrogate([]byte(value)) {
+		return embeddings.Filter{}, fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", name)
+	}
+	filter, err := embeddings.ParseFilter(value)
+	if err != nil {
+		return embeddings.Filter{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return filter, nil
+}
+
+// Switch reads a boolean.
+func Switch(name, value string) (bool, error) {
+	if value != "true" && value != "false" {
+		return false, fmt.Errorf("%s is %q; expected true or false", name, value)
+	}
+	return value == "true", nil
+}
+
+// Between reads a number of a range.
+func Between(name, value string, least, most float64) (float32, error) {
+	x, err := strconv.ParseFloat(value, 32)
+	if err != nil || !(x >= least && x <= most) { // so that NaN is refused too
+		return 0, fmt.Errorf("%s is %q; expected a number from %v to %v", name, value, least, most)
+	}
+	return float32(x), nil
+}
+
+// CountTo reads a number of things, at least one and at most most.
+func CountTo(name, value string, most int) (int, error) {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > MaxLimit {
-		return 0, fmt.Errorf("%s is %q; expected an integer from 1 to %d", name, value, MaxLimit)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%s is %q; expected an integer from 1 to %d", name, value, most)
 	}
 	return n, nil
 }
@@ -52,9 +84,9 @@ func Truncate(name, value string) (embeddings.Truncate, error) {
 
 // Threshold reads the least cosine of a result.
 func Threshold(name, value string) (float32, error) {
-	cosine, err := strconv.ParseFloat(value, 32)
-	if err != nil || !(cosine >= -1 && cosine <= 1) { // so that NaN is refused too
+	cosine, err := Between(name, value, -1, 1)
+	if err != nil {
 		return 0, fmt.Errorf("%s is %q; expected a cosine, a number from -1 to 1", name, value)
 	}
-	return float32(cosine), nil
+	return cosine, nil
 }
