@@ -49,6 +49,7 @@ func (s *server) specialise(document map[string]any, model *embeddings.ModelInfo
 		"ModelName":  {"enum", s.openAINames(model)},
 		"Texts":      {"maxItems", s.limits.Texts},
 		"Items":      {"maxItems", s.limits.Texts},
+		"Ids":        {"maxItems", s.limits.Texts},
 	} {
 		schemas[name].(map[string]any)[set.keyword] = set.value
 	}

