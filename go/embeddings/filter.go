@@ -192,6 +192,9 @@ func (f Filter) native() (string, error) {
 // ParseFilter reads a filter in the form of docs/search.md. What is not one is an ErrInvalidArgument that names the place:
 // filter[2][1] is the second element of the third one of the whole. Which fields there are, is for the store to say.
 func ParseFilter(text string) (Filter, error) {
+	if err := isText("the filter", []byte(text)); err != nil {
+		return Filter{}, err
+	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any

@@ -108,6 +108,8 @@ func TestMetadataIsReadStrictly(t *testing.T) {
 		`{"a":1,"a":2}`:             `metadata "a" comes twice`,
 		`{"a":9223372036854775808}`: "64 bits",
 		`{"a":1e400}`:               "out of range",
+		`{"a":"\ud800"}`:            "surrogate",
+		`{"\udc00":1}`:              "surrogate",
 	} {
 		if metadata, err := embeddings.ParseMetadata([]byte(text)); !errors.Is(err, embeddings.ErrInvalidArgument) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, error %v; expected %q", text, metadata, err, want)
@@ -119,6 +121,23 @@ func TestMetadataIsReadStrictly(t *testing.T) {
 	}
 	if data, err := json.Marshal(field); err != nil || string(data) != `{"Metadata":{"a":1}}` {
 		t.Errorf("%s, error %v", data, err)
+	}
+}
+
+func TestTextThatIsNoneIsRefused(t *testing.T) {
+	_, metadata := embeddings.ParseMetadata([]byte("{\"a\":\"\xff\"}"))
+	_, filter := embeddings.ParseFilter("[\"exists\",\"metadata.\xff\"]")
+	for _, err := range []error{metadata, filter} {
+		if !errors.Is(err, embeddings.ErrInvalidUTF8) {
+			t.Error(err)
+		}
+	}
+	if _, err := embeddings.ParseFilter(`["exists","metadata.\ud800"]`); !errors.Is(err, embeddings.ErrInvalidArgument) || !strings.Contains(err.Error(), "surrogate") {
+		t.Error(err)
+	}
+	filter2, err := embeddings.ParseFilter(`["exists","metadata.\ud83d\ude00 \\ud800 \ufffd"]`)
+	if err != nil || filter2.Field != embeddings.Meta("😀 \\ud800 \ufffd") {
+		t.Errorf("%+v, error %v", filter2, err)
 	}
 }
 

@@ -1,6 +1,9 @@
 package embeddings
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Item is a text to embed and store under its source.
 type Item struct {
@@ -53,24 +56,17 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 	if err != nil {
 		return nil, err
 	}
-	var texts []string
-	var missing []int // in records
-	for i, record := range records {
-		if !has[i] {
-			texts = append(texts, record.Text)
-			missing = append(missing, i)
-		}
-	}
-	if len(texts) > 0 {
-		batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
-		if err != nil {
-			return nil, err
-		}
-		for i, result := range batch.Results {
-			records[missing[i]].Vector = result.Vector
-		}
+	if err := embedMissing(ctx, service, records, has); err != nil {
+		return nil, err
 	}
 	done, err := store.Put(ctx, records)
+	if errors.Is(err, ErrDimensions) {
+		// A row that was there has gone meanwhile, or has another text: nothing is stored, and all need vectors.
+		if err := embedMissing(ctx, service, records, make([]bool, len(records))); err != nil {
+			return nil, err
+		}
+		done, err = store.Put(ctx, records)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,4 +74,27 @@ func Ingest(ctx context.Context, service EmbeddingService, store Store, items []
 		outcomes[places[i]] = outcome
 	}
 	return outcomes, nil
+}
+
+// embedMissing gives vectors to the records that have none, except for those whose text is there.
+func embedMissing(ctx context.Context, service EmbeddingService, records []Record, there []bool) error {
+	var texts []string
+	var places []int
+	for i, record := range records {
+		if record.Vector == nil && !there[i] {
+			texts = append(texts, record.Text)
+			places = append(places, i)
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	batch, err := service.EmbedBatch(ctx, texts, WithPromptName(PromptDocument))
+	if err != nil {
+		return err
+	}
+	for i, result := range batch.Results {
+		records[places[i]].Vector = result.Vector
+	}
+	return nil
 }

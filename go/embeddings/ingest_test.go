@@ -1,6 +1,7 @@
 package embeddings_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -80,6 +81,32 @@ func TestIngestStoresAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := store.Count(ctx, embeddings.Selection{}); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+}
+
+// vanishing deletes a row after it has said that it is there.
+type vanishing struct{ *embedtest.Store }
+
+func (v vanishing) Has(ctx context.Context, records []embeddings.Record) ([]bool, error) {
+	has, err := v.Store.Has(ctx, records)
+	if err == nil {
+		_, err = v.DeleteBySource(ctx, "note", "a")
+	}
+	return has, err
+}
+
+func TestARowThatIsDeletedMeanwhileIsStoredAgain(t *testing.T) {
+	service, store := new(embedtest.Service), new(embedtest.Store)
+	items := []embeddings.Item{{SourceType: "note", SourceID: "a", Text: "one"}, {SourceType: "note", SourceID: "b", Text: "two"}}
+	if _, err := embeddings.Ingest(t.Context(), service, store, items); err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := embeddings.Ingest(t.Context(), service, vanishing{store}, items)
+	if want := []embeddings.Outcome{embeddings.Inserted, embeddings.Unchanged}; err != nil || !slices.Equal(outcomes, want) {
+		t.Fatalf("%v, error %v; expected %v", outcomes, err, want)
+	}
+	if n, err := store.Count(t.Context(), embeddings.Selection{}); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/teranos/libqntx_embed/go/internal/capi"
+	"github.com/teranos/libqntx_embed/go/internal/jsontext"
 )
 
 // Metadata is what a caller attaches to a row, for filters: a flat object whose keys have 1 to 256 bytes and whose values
@@ -26,6 +27,9 @@ type Metadata map[string]any
 func ParseMetadata(data []byte) (Metadata, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
+	}
+	if err := isText("metadata", data); err != nil {
+		return nil, err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -197,6 +201,17 @@ func plainJSON(value any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
+
+// isText refuses JSON of which the decoder would change a text.
+func isText(what string, data []byte) error {
+	if !utf8.Valid(data) {
+		return &Error{Code(capi.InvalidUTF8), what + " is not valid UTF-8"}
+	}
+	if jsontext.UnpairedSurrogate(data) {
+		return invalid("%s has a \\u escape of half a surrogate pair, which is no text", what)
+	}
+	return nil
 }
 
 // at says where an error of this package was found.

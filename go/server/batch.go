@@ -90,7 +90,8 @@ func (s *server) cleanItems(ctx context.Context, model *embeddings.ModelInfo, it
 }
 
 // resolve makes items of attestations; an id that comes twice is taken once. The failures name the ids that gave none.
-func (s *server) resolve(ctx context.Context, model *embeddings.ModelInfo, ids []string) (items []embeddings.Item, failures []string, err error) {
+func (s *server) resolve(ctx context.Context, model *embeddings.ModelInfo,
+	ids []string) (items []embeddings.Item, failures []string, err error) {
 	failures = []string{}
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {

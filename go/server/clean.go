@@ -77,7 +77,8 @@ func (s *server) clean(ctx context.Context, model *embeddings.ModelInfo, path, t
 		case removed > 0 && s.config.Clean.ControlCharacters == ControlRefuse:
 			at := strings.IndexFunc(text, isControl)
 			r, _ := utf8.DecodeRuneInString(text[at:])
-			return "", invalid(fmt.Errorf("%s has %d control characters, the first is %U at byte %d; expected none", path, removed, r, at))
+			return "", invalid(fmt.Errorf("%s has %d control characters, the first is %U at byte %d; expected none",
+				path, removed, r, at))
 		case removed > 0 && strings.TrimSpace(clean) == "":
 			return "", invalid(fmt.Errorf("%s is empty without its %d control characters; expected some text", path, removed))
 		}

@@ -20,7 +20,8 @@ func (s *server) crossOrigin(next http.Handler) http.Handler {
 		}
 		// Never with Access-Control-Allow-Credentials: a key is in a header that the script sets itself.
 		header.Set("Access-Control-Allow-Origin", origin)
-		header.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Qntx-Embed-Text-Changes")
+		header.Set("Access-Control-Expose-Headers",
+			"X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Qntx-Embed-Text-Changes")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
 			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")

@@ -37,8 +37,8 @@ type Limits struct {
 	// BodyTime is how long a body may take to come; more is a 408. For a stream of lines it is how long the client may
 	// neither send a line nor take an answer.
 	BodyTime time.Duration
-	// RequestTime is how long a request may take from its admission on, or wait for it; more is a 503. Streams of lines have as
-	// long as they need.
+	// RequestTime is how long a request may take, waiting for its turn included; more is a 503. Streams of lines have as long
+	// as they need.
 	RequestTime time.Duration
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,12 +26,19 @@ type metrics struct {
 	search    prometheus.Histogram
 }
 
-// From half a millisecond, a short text, to two minutes, the longest request.
-var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}
+var (
+	// From half a millisecond, a short text, to two minutes, the longest request.
+	buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}
+	// From a word to a full request of long texts.
+	tokenBuckets = prometheus.ExponentialBuckets(4, 4, 10)
+)
 
 func newMetrics(s *server) *metrics {
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -41,18 +49,18 @@ func newMetrics(s *server) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "qntx_embed_http_request_seconds", Help: "How long requests took, by route.", Buckets: buckets,
 		}, []string{"route"}),
-		texts:     prometheus.NewCounter(prometheus.CounterOpts{Name: "qntx_embed_texts_total", Help: "Texts embedded."}),
-		tokens:    prometheus.NewCounter(prometheus.CounterOpts{Name: "qntx_embed_tokens_total", Help: "Tokens of the texts embedded."}),
-		batch:     histogram("qntx_embed_batch_tokens", "Tokens for each call of the model.", prometheus.ExponentialBuckets(4, 4, 9)),
+		texts:     counter("qntx_embed_texts_total", "Texts embedded."),
+		tokens:    counter("qntx_embed_tokens_total", "Tokens of the texts embedded."),
+		batch:     histogram("qntx_embed_batch_tokens", "Tokens for each call of the model.", tokenBuckets),
 		inference: histogram("qntx_embed_inference_seconds", "How long calls of the model took, waiting included.", buckets),
 		search:    histogram("qntx_embed_search_seconds", "How long searches in the store took.", buckets),
 	}
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.texts, m.tokens, m.batch, m.inference, m.search,
-		gauge("qntx_embed_http_in_flight", "Requests that are being answered.", func() float64 { return float64(len(s.admission.places)) }),
-		gauge("qntx_embed_http_queue", "Requests that wait for their turn.", func() float64 { return float64(s.admission.waiting.Load()) }),
+		gauge("qntx_embed_http_in_flight", "Requests that are being answered.", func() int { return len(s.admission.places) }),
+		gauge("qntx_embed_http_queue", "Requests that wait for their turn.", func() int { return int(s.admission.waiting.Load()) }),
 		&stateCollector{s},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -65,10 +73,10 @@ func (m *metrics) handler() http.Handler {
 }
 
 // methods are those that count by their name; a client can make up any other.
-var methods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "DELETE": true, "OPTIONS": true, "PATCH": true}
+var methods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 func (m *metrics) answered(route, method string, status int, took time.Duration) {
-	if !methods[method] {
+	if !slices.Contains(methods, method) {
 		method = "other"
 	}
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()

@@ -159,7 +159,13 @@ func (s *server) sendError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func problemBody(p *problem, call *call) *Problem {
-	return &Problem{"urn:qntx-embed:problem:" + p.kind, http.StatusText(p.status), p.status, p.detail, "urn:qntx-embed:request:" + call.id}
+	return &Problem{
+		Type:     "urn:qntx-embed:problem:" + p.kind,
+		Title:    http.StatusText(p.status),
+		Status:   p.status,
+		Detail:   p.detail,
+		Instance: "urn:qntx-embed:request:" + call.id,
+	}
 }
 
 func openAIErrorType(status int) string {

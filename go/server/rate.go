@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -40,9 +41,10 @@ func newRates(config Rate) *rates {
 	if config.TokensPerMinute == 0 {
 		return nil
 	}
-	r := &rates{perSecond: rate.Limit(float64(config.TokensPerMinute) / 60), burst: config.Burst, buckets: map[string]*rate.Limiter{}}
-	if r.burst == 0 {
-		r.burst = config.TokensPerMinute
+	r := &rates{
+		perSecond: rate.Limit(float64(config.TokensPerMinute) / 60),
+		burst:     cmp.Or(config.Burst, config.TokensPerMinute),
+		buckets:   map[string]*rate.Limiter{},
 	}
 	r.shared = rate.NewLimiter(r.perSecond, r.burst)
 	return r
@@ -109,9 +111,9 @@ func (r *rates) tell(header http.Header, caller string) {
 		return
 	}
 	tokens := r.bucket(caller).Tokens()
-	full := math.Ceil((float64(r.burst) - tokens) / float64(r.perSecond))
-	header.Set("RateLimit-Policy", fmt.Sprintf(`"tokens";q=%d;w=%.0f`, r.burst, math.Ceil(float64(r.burst)/float64(r.perSecond))))
-	header.Set("RateLimit", fmt.Sprintf(`"tokens";r=%.0f;t=%.0f`, math.Max(0, math.Floor(tokens)), full))
+	seconds := func(tokens float64) float64 { return math.Ceil(tokens / float64(r.perSecond)) }
+	header.Set("RateLimit-Policy", fmt.Sprintf(`"tokens";q=%d;w=%.0f`, r.burst, seconds(float64(r.burst))))
+	header.Set("RateLimit", fmt.Sprintf(`"tokens";r=%.0f;t=%.0f`, max(0, math.Floor(tokens)), seconds(float64(r.burst)-tokens)))
 }
 
 // metered is the service that the routes see: it counts what is embedded and has the caller pay.
@@ -131,7 +133,8 @@ func (m *metered) Embed(ctx context.Context, text string, opts ...embeddings.Emb
 	return result, nil
 }
 
-func (m *metered) EmbedBatch(ctx context.Context, texts []string, opts ...embeddings.EmbedOption) (*embeddings.BatchEmbeddingResult, error) {
+func (m *metered) EmbedBatch(ctx context.Context, texts []string,
+	opts ...embeddings.EmbedOption) (*embeddings.BatchEmbeddingResult, error) {
 	batch, err := m.EmbeddingService.EmbedBatch(ctx, texts, opts...)
 	if err != nil {
 		m.failed(ctx, texts...)

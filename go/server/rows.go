@@ -102,7 +102,7 @@ func (s *server) readRows(r *http.Request, names ...string) (*rowParameters, err
 		"fingerprint": func(value string) error { p.selection.Fingerprint = value; return nil },
 		"after":       func(value string) error { p.after = value; return nil },
 		"limit": func(value string) (err error) {
-			p.limit, err = wire.Limit(`parameter "limit"`, value)
+			p.limit, err = wire.CountTo(`parameter "limit"`, value, MaxLimit)
 			return err
 		},
 		"vectors": func(value string) (err error) {

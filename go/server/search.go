@@ -168,7 +168,7 @@ func (s *server) search(r *http.Request, model *embeddings.ModelInfo) (any, erro
 		return nil, errNoStore
 	}
 	named := func(parameter string) string { return fmt.Sprintf("parameter %q", parameter) }
-	reader := wire.NewSearchReader(named)
+	reader := wire.NewSearchReader(named, MaxLimit)
 	query := ""
 	parameters := map[string]func(string) error{
 		"q": func(value string) error {

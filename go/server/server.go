@@ -49,7 +49,7 @@ import (
 )
 
 const (
-	// MaxLimit is the largest limit of a search.
+	// MaxLimit is the largest limit of a search over HTTP.
 	MaxLimit = wire.MaxLimit
 	// DefaultLimit is the limit of a search that gives none.
 	DefaultLimit = wire.DefaultLimit
@@ -233,6 +233,10 @@ func (s *server) handler(route *route) http.Handler {
 func (s *server) whole(w http.ResponseWriter, r *http.Request, route *route) error {
 	if r.ContentLength > s.limits.BodyBytes {
 		return bodyTooLarge(s.limits.BodyBytes)
+	}
+	if r.Body == http.NoBody {
+		// net/http reads on, to see whether the client is there, and would take the server's own deadline for its going.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	}
 	return s.work(w, r, route, func(r *http.Request, model *embeddings.ModelInfo) error {
 		s.bound(w, r)

@@ -129,7 +129,7 @@ func withVerify(f *flags) {
 }
 
 func withSearch(f *flags) {
-	f.search = wire.NewSearchReader(func(parameter string) string { return "--" + dashed(parameter) })
+	f.search = wire.NewSearchReader(func(parameter string) string { return "--" + dashed(parameter) }, wire.MaxResults)
 	for i := range wire.SearchParameters {
 		parameter := &wire.SearchParameters[i]
 		read := func(value string) error { return f.search.Read(parameter, value) }

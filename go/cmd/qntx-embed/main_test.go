@@ -73,7 +73,7 @@ func TestACommandLineThatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"embed --db x y", "embed: unknown flag --db"},
 		{"search q --limit", "search: --limit needs a value"},
 		{"search q --limit=", "search: --limit is empty"},
-		{"search q --limit 0", `search: --limit is "0"; expected an integer from 1 to 1000`},
+		{"search q --limit 0", `search: --limit is "0"; expected an integer from 1 to 10000`},
 		{"search q --threshold NaN", `search: --threshold is "NaN"; expected a cosine`},
 		{"search q --json=maybe", `search: --json is "maybe"; expected true or false`},
 		{"search", "search: a query is missing"},

@@ -83,6 +83,20 @@ func TestTheCollectorLeavesAloneWhatCWorksWith(t *testing.T) {
 						return
 					}
 				}
+				own := fmt.Sprintf(`["=", "source_type", "worker %d"]`, worker)
+				found, explain, err := store.Search(records[0].Vector, capi.SearchOptions{
+					Fingerprint: "f", Filter: own, Words: fmt.Sprint("the in round ", round), Limit: 100, Threshold: -1})
+				listed, failed := store.List(capi.ListOptions{Fingerprint: "f", Filter: own})
+				if err != nil || failed != nil || len(found) != len(texts) || len(listed) != len(texts) || !strings.HasPrefix(explain, "{") {
+					t.Errorf("found %d, listed %d of %d, explained %q; errors %v, %v", len(found), len(listed), len(texts), explain, err, failed)
+					return
+				}
+				for _, row := range append(found, listed...) {
+					if row.SourceType != fmt.Sprint("worker ", worker) || !strings.HasSuffix(row.Text, fmt.Sprint(" in round ", round)) {
+						t.Errorf("found %+v", row)
+						return
+					}
+				}
 			}
 		})
 	}

@@ -53,9 +53,6 @@ func Metadata(path string, value json.RawMessage) (embeddings.Metadata, error) {
 	if kind(value) != "an object" {
 		return nil, mismatch(path, value, "an object")
 	}
-	if unpairedSurrogate(value) {
-		return nil, fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", path)
-	}
 	metadata, err := embeddings.ParseMetadata(value)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

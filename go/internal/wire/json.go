@@ -12,8 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/teranos/libqntx_embed/go/internal/jsontext"
 )
 
 // ErrTooMany says that a list has more entries than its limit.
@@ -119,7 +120,7 @@ func String(path string, value json.RawMessage) (string, error) {
 		return "", mismatch(path, value, "a string")
 	}
 	// encoding/json would make U+FFFD of it, silently.
-	if unpairedSurrogate(value) {
+	if jsontext.UnpairedSurrogate(value) {
 		return "", fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", path)
 	}
 	var text string
@@ -194,36 +195,4 @@ func invalidUTF8(data []byte) int {
 		i += size
 	}
 	return -1
-}
-
-// unpairedSurrogate looks for a \u escape of one half of a surrogate pair in a valid JSON string.
-func unpairedSurrogate(literal []byte) bool {
-	for i := 0; i < len(literal); i++ {
-		if literal[i] != '\\' {
-			continue
-		}
-		i++ // at the escaped character, so that \\u is not taken for \u
-		first, ok := unicodeEscape(literal, i)
-		if !ok {
-			continue
-		}
-		i += 4
-		if utf16.IsSurrogate(first) {
-			second, _ := unicodeEscape(literal, i+2)
-			if utf16.DecodeRune(first, second) == utf8.RuneError {
-				return true
-			}
-			i += 6
-		}
-	}
-	return false
-}
-
-// unicodeEscape is the number of a \uXXXX whose u is at i.
-func unicodeEscape(literal []byte, i int) (rune, bool) {
-	if i+5 > len(literal) || literal[i-1] != '\\' || literal[i] != 'u' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(literal[i+1:i+5]), 16, 16)
-	return rune(n), err == nil
 }

@@ -13,17 +13,14 @@ const (
 	DefaultThreshold = 0.3 // unrelated texts lie around 0 to 0.15
 )
 
-// MaxLimit is how many results one search gives at most.
-const MaxLimit = 1000
-
-// Limit reads a number of results.
-func Limit(name, value string) (int, error) { return CountTo(name, value, MaxLimit) }
+// How many results one search gives at most.
+const (
+	MaxLimit   = 1_000  // over HTTP
+	MaxResults = 10_000 // at all
+)
 
 // Filter reads a filter in JSON.
 func Filter(name, value string) (embeddings.Filter, error) {
-	if unpairedSurrogate([]byte(value)) {
-		return embeddings.Filter{}, fmt.Errorf("%s has a \\u escape of half a surrogate pair, which is no text", name)
-	}
 	filter, err := embeddings.ParseFilter(value)
 	if err != nil {
 		return embeddings.Filter{}, fmt.Errorf("%s: %w", name, err)

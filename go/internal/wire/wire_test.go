@@ -98,12 +98,12 @@ func TestListsHaveALimitAndNameTheirEntries(t *testing.T) {
 
 func TestParametersOutOfRangeAreRefused(t *testing.T) {
 	for value, want := range map[string]int{"1": 1, "1000": 1000, "17": 17} {
-		if got, err := Limit("limit", value); err != nil || got != want {
+		if got, err := CountTo("limit", value, 1000); err != nil || got != want {
 			t.Errorf("limit %q: %d, error %v", value, got, err)
 		}
 	}
 	for _, value := range []string{"", "0", "-1", "1001", "1.0", "1e2", " 5", "ten", "99999999999999999999", "0x10", "1_0"} {
-		if got, err := Limit("--limit", value); err == nil || !strings.Contains(err.Error(), "--limit") {
+		if got, err := CountTo("--limit", value, 1000); err == nil || !strings.Contains(err.Error(), "--limit") {
 			t.Errorf("limit %q: %d, error %v", value, got, err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestRecordsAreReadStrictly(t *testing.T) {
 
 func TestASearchIsReadFromParameters(t *testing.T) {
 	read := func(query string, parameters ...string) (Search, error) {
-		reader := NewSearchReader(func(parameter string) string { return "--" + parameter })
+		reader := NewSearchReader(func(parameter string) string { return "--" + parameter }, MaxLimit)
 		for i := 0; i < len(parameters); i += 2 {
 			at := slices.IndexFunc(SearchParameters, func(p SearchParameter) bool { return p.Name == parameters[i] })
 			if err := reader.Read(&SearchParameters[at], parameters[i+1]); err != nil {
