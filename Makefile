@@ -46,7 +46,7 @@ say = @printf '\n== %s\n' "$(1)"
 .PHONY: help setup lib build dev test test-rust test-c test-go test-docs test-clients test-openapi test-avx512 bench lint header fmt clean distclean tools
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  make dev LISTEN=127.0.0.1:9000         listen elsewhere"
 	@echo "  make dev QNTX_EMBED_MODEL=DIR          use a model directory that is there already"
