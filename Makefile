@@ -52,11 +52,12 @@ say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-install \
-        test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint header fmt clean distclean tools
+.PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-clients \
+        test-openapi test-install test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint \
+        header fmt clean distclean tools
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  make dev LISTEN=127.0.0.1:9000         listen elsewhere"
 	@echo "  make dev QNTX_EMBED_MODEL=DIR          use a model directory that is there already"
@@ -136,7 +137,7 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump'\n\n" "$(LISTEN)"
 	@exec bin/qntx-embed serve --model "$(MODEL)" --db var/dev.db --listen "$(LISTEN)"
 
-test: build lint test-rust test-c test-go test-docs ## Runs every check and test there is
+test: build lint test-rust test-c test-go test-docs test-clients test-openapi ## Runs every check and test there is
 
 test-rust: lib ## Tests the engine, the store and the C ABI from Rust
 	$(call say,Rust tests)
@@ -196,6 +197,14 @@ test-sanitize: lib ## Runs the C programs under sanitizers and valgrind
 test-fuzz: setup ## Runs each fuzzer for FUZZ seconds (60)
 	$(call say,fuzzers)
 	@$(TEST_ENV) fuzz/run.sh $(or $(FUZZ),60)
+
+test-clients: build ## Drives the server with clients of others: the openai package, openai-go, langchaingo
+	$(call say,clients of others)
+	@$(TEST_ENV) python3 tests/clients/run.py openai
+
+test-openapi: build ## Drives the server with what openapi.json says, right and wrong (schemathesis)
+	$(call say,openapi.json)
+	@$(TEST_ENV) python3 tests/clients/run.py openapi
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)

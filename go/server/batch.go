@@ -27,23 +27,26 @@ type BatchResponse struct {
 
 // batch answers POST /api/embeddings/batch. What is wrong with the request itself is a 400, and nothing is stored;
 // "failed" and "errors" are for attestations that cannot be had.
-func (s *server) batch(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
+func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error) {
 	if s.store == nil {
 		return nil, errNoStore
 	}
 	start := time.Now()
 	var items []embeddings.Item
 	var ids []string
-	err := readBody(r, wire.Fields{
+	if _, err := readAnswers(r); err != nil {
+		return nil, err
+	}
+	err := readObject(r, wire.Fields{
 		"items": func(value json.RawMessage) error {
-			return wire.List("items", value, MaxBatchItems, func(path string, value json.RawMessage) error {
+			return wire.List("items", value, s.limits.Texts, func(path string, value json.RawMessage) error {
 				item, err := wire.Item(path, value)
 				items = append(items, item)
 				return err
 			})
 		},
 		"attestation_ids": func(value json.RawMessage) error {
-			return wire.List("attestation_ids", value, MaxBatchItems, func(path string, value json.RawMessage) error {
+			return wire.List("attestation_ids", value, s.limits.Texts, func(path string, value json.RawMessage) error {
 				id, err := wire.Text(path, value)
 				ids = append(ids, id)
 				return err
@@ -58,13 +61,16 @@ func (s *server) batch(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
 	}
 
 	answer := &BatchResponse{Errors: []string{}}
-	if ids != nil {
-		if s.attestations == nil {
-			return nil, invalid(errors.New("attestation_ids: this server has no attestations"))
-		}
-		if items, answer.Errors, err = s.resolve(r.Context(), ids); err != nil {
-			return nil, err
-		}
+	switch {
+	case ids == nil:
+		err = s.cleanItems(r.Context(), model, items)
+	case s.attestations == nil:
+		err = invalid(errors.New("attestation_ids: this server has no attestations"))
+	default:
+		items, answer.Errors, err = s.resolve(r.Context(), model, ids)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if _, err := embeddings.Ingest(r.Context(), s.service, s.store, items); err != nil {
 		return nil, err
@@ -74,8 +80,18 @@ func (s *server) batch(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
 	return answer, nil
 }
 
+func (s *server) cleanItems(ctx context.Context, model *embeddings.ModelInfo, items []embeddings.Item) (err error) {
+	for i := range items {
+		if items[i].Text, err = s.clean(ctx, model, fmt.Sprintf("items[%d].text", i), items[i].Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // resolve makes items of attestations; an id that comes twice is taken once. The failures name the ids that gave none.
-func (s *server) resolve(ctx context.Context, ids []string) (items []embeddings.Item, failures []string, err error) {
+func (s *server) resolve(ctx context.Context, model *embeddings.ModelInfo,
+	ids []string) (items []embeddings.Item, failures []string, err error) {
 	failures = []string{}
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -98,6 +114,10 @@ func (s *server) resolve(ctx context.Context, ids []string) (items []embeddings.
 		text := attestation.Text()
 		if text == "" {
 			failures = append(failures, fmt.Sprintf("attestation %q: has no text", id))
+			continue
+		}
+		if text, err = s.clean(ctx, model, "its text", text); err != nil {
+			failures = append(failures, fmt.Sprintf("attestation %q: %v", id, err))
 			continue
 		}
 		items = append(items, embeddings.Item{SourceType: AttestationSourceType, SourceID: id, Text: text})

@@ -75,6 +75,9 @@ func (s *server) generate(r *http.Request, model *embeddings.ModelInfo) (any, er
 	if prompts > 1 {
 		return nil, invalid(errors.New("the body: both prompt_name and prompt; expected one of them"))
 	}
+	if text, err = s.clean(r.Context(), model, "text", text); err != nil {
+		return nil, err
+	}
 	result, err := s.service.Embed(r.Context(), text, opts...)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"unicode/utf8"
 
@@ -45,23 +46,24 @@ func readQuery(r *http.Request, parameters map[string]func(value string) error) 
 	return nil
 }
 
-// readBody reads a JSON object from a request.
+// readBody reads a JSON object from a request without parameters.
 func readBody(r *http.Request, fields wire.Fields) error {
 	if err := readQuery(r, nil); err != nil {
 		return err
 	}
+	return readObject(r, fields)
+}
+
+// readObject reads a JSON object from a request's body.
+func readObject(r *http.Request, fields wire.Fields) error {
 	contentType := r.Header.Get("Content-Type")
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 		return &problem{http.StatusUnsupportedMediaType, "unsupported-media-type",
 			fmt.Sprintf("Content-Type is %q; expected application/json", contentType)}
 	}
 	data, err := io.ReadAll(r.Body)
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return &problem{http.StatusRequestEntityTooLarge, "body-too-large",
-			fmt.Sprintf("the body is larger than %d bytes; send several requests", MaxBodyBytes)}
-	}
 	if err != nil {
-		return invalid(fmt.Errorf("the body could not be read: %w", err))
+		return unread(err)
 	}
 	var document json.RawMessage
 	if document, err = wire.Document(data); err == nil {
@@ -74,4 +76,20 @@ func readBody(r *http.Request, fields wire.Fields) error {
 		return invalid(fmt.Errorf("the body: %w", err))
 	}
 	return nil
+}
+
+// unread is the error for a body that could not be read.
+func unread(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return bodyTooLarge(tooLarge.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &problem{http.StatusRequestTimeout, "body-timeout", "the body did not come in the time that this server allows"}
+	}
+	return invalid(fmt.Errorf("the body could not be read: %w", err))
+}
+
+func bodyTooLarge(limit int64) error {
+	return &problem{http.StatusRequestEntityTooLarge, "body-too-large",
+		fmt.Sprintf("the body is larger than %d bytes; send several requests", limit)}
 }

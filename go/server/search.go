@@ -163,7 +163,7 @@ func find(ctx context.Context, store embeddings.Store, query []float32, options 
 }
 
 // search answers GET /api/search/semantic.
-func (s *server) search(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
+func (s *server) search(r *http.Request, model *embeddings.ModelInfo) (any, error) {
 	if s.store == nil {
 		return nil, errNoStore
 	}
@@ -187,10 +187,26 @@ func (s *server) search(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
+	if query != "" {
+		if request.Query, err = s.clean(r.Context(), model, named("q"), query); err != nil {
+			return nil, err
+		}
+	}
+	request.Options.Filter = scoped(r.Context(), request.Options.Filter)
+	if like := request.Options.Like; like != "" {
+		if err := s.mayRead(r.Context(), like); err != nil && !errors.Is(err, errNoRow) {
+			return nil, err
+		} else if err != nil {
+			return nil, noLike(like)
+		}
+	}
 	response, err := Search(r.Context(), s.service, s.store, SearchRequest(request))
-	if request.Options.Like != "" && errors.Is(err, embeddings.ErrNotFound) {
-		return nil, &problem{http.StatusNotFound, "not-found", fmt.Sprintf("%s is %q; there is no row with this id",
-			named("like"), request.Options.Like)}
+	if request.Options.Like != "" && errors.Is(err, embeddings.ErrNotFound) { // it is gone since
+		return nil, noLike(request.Options.Like)
 	}
 	return response, err
+}
+
+func noLike(id string) error {
+	return &problem{http.StatusNotFound, "not-found", fmt.Sprintf("parameter \"like\" is %q; there is no row with this id", id)}
 }

@@ -40,9 +40,9 @@ type host struct {
 	handler http.Handler
 }
 
-func newHost() *host {
+func newHost(change ...func(*server.Config)) *host {
 	h := &host{service: new(embedtest.Service), store: new(embedtest.Store), log: new(bytes.Buffer)}
-	h.handler = server.New(server.Config{
+	config := server.Config{
 		Service: h.service,
 		Store:   h.store,
 		Attestations: attestations{
@@ -51,7 +51,11 @@ func newHost() *host {
 			"blank": {Subjects: []string{"_"}},
 		},
 		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
-	})
+	}
+	for _, change := range change {
+		change(&config)
+	}
+	h.handler = server.New(config)
 	return h
 }
 
@@ -93,9 +97,10 @@ func isProblem(t *testing.T, answer *httptest.ResponseRecorder, status int, deta
 	if answer.Code != status || answer.Header().Get("Content-Type") != "application/problem+json" {
 		t.Fatalf("%d %s; expected %d\n%s", answer.Code, answer.Header().Get("Content-Type"), status, answer.Body)
 	}
-	fields := object(t, answer.Body, "type", "title", "status", "detail")
+	fields := object(t, answer.Body, "type", "title", "status", "detail", "instance")
 	if fields["status"] != float64(status) || fields["title"] != http.StatusText(status) ||
-		!strings.HasPrefix(fields["type"].(string), "urn:qntx-embed:problem:") {
+		!strings.HasPrefix(fields["type"].(string), "urn:qntx-embed:problem:") ||
+		fields["instance"] != "urn:qntx-embed:request:"+answer.Header().Get("X-Request-Id") {
 		t.Errorf("%v", fields)
 	}
 	if !strings.Contains(fields["detail"].(string), detail) {

@@ -153,16 +153,16 @@ func TestBadBodiesAreRefused(t *testing.T) {
 }
 
 func TestWhatIsTooLargeIsA413(t *testing.T) {
-	h := newHost()
+	h := newHost(func(c *server.Config) { c.Limits.TextChars = server.DefaultBodyBytes })
 	text := func(size int) string {
 		frame := len(`{"text":""}`)
 		return `{"text":"` + strings.Repeat("a ", (size-frame)/2) + strings.Repeat("a", (size-frame)%2) + `"}`
 	}
-	if answer := h.post("/api/embeddings/generate", text(server.MaxBodyBytes)); answer.Code != 200 {
+	if answer := h.post("/api/embeddings/generate", text(server.DefaultBodyBytes)); answer.Code != 200 {
 		t.Fatal(answer.Code, answer.Body)
 	}
-	isProblem(t, h.post("/api/embeddings/generate", text(server.MaxBodyBytes+1)), 413, "2000000 bytes")
-	isProblem(t, h.post("/api/embeddings/batch", strings.Repeat(" ", server.MaxBodyBytes+1)), 413, "2000000 bytes")
+	isProblem(t, h.post("/api/embeddings/generate", text(server.DefaultBodyBytes+1)), 413, "2000000 bytes")
+	isProblem(t, h.post("/api/embeddings/batch", strings.Repeat(" ", server.DefaultBodyBytes+1)), 413, "2000000 bytes")
 
 	items := func(n int) string {
 		var list []string
@@ -171,15 +171,15 @@ func TestWhatIsTooLargeIsA413(t *testing.T) {
 		}
 		return `{"items":[` + strings.Join(list, ",") + `]}`
 	}
-	isProblem(t, h.post("/api/embeddings/batch", items(server.MaxBatchItems+1)), 413, "items has more than 1000 entries")
+	isProblem(t, h.post("/api/embeddings/batch", items(server.DefaultTexts+1)), 413, "items has more than 2048 entries")
 	if n, err := h.store.Count(t.Context(), embeddings.Selection{}); n != 0 || err != nil {
 		t.Fatalf("%d rows, error %v", n, err)
 	}
-	if answer := h.post("/api/embeddings/batch", items(server.MaxBatchItems)); answer.Code != 200 {
+	if answer := h.post("/api/embeddings/batch", items(server.DefaultTexts)); answer.Code != 200 {
 		t.Fatal(answer.Code, answer.Body)
 	}
-	ids := strings.Repeat(`"x",`, server.MaxBatchItems) + `"x"`
-	isProblem(t, h.post("/api/embeddings/batch", `{"attestation_ids":[`+ids+`]}`), 413, "attestation_ids has more than 1000 entries")
+	ids := strings.Repeat(`"x",`, server.DefaultTexts) + `"x"`
+	isProblem(t, h.post("/api/embeddings/batch", `{"attestation_ids":[`+ids+`]}`), 413, "attestation_ids has more than 2048 entries")
 }
 
 func TestOtherMethodsPathsAndTypesAreRefused(t *testing.T) {

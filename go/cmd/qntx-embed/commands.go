@@ -88,17 +88,51 @@ Examples:
   POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions",
                                   and "truncate": "default", "right", "left" or "error"
   POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]},
-                                  where metadata may be left out, or {"attestation_ids": [...]}
+                                  where metadata may be left out, or {"attestation_ids": [...]}, or
+                                  a stream of items, one a line
+  POST /v1/embeddings             as OpenAI's clients send it
+  GET  /api/embeddings/info, /v1/models, /livez, /readyz, /metrics, /openapi.json
 
-until it gets SIGTERM or SIGINT (Ctrl-C). The log goes to standard error and has no texts in it.
+until it gets SIGTERM or SIGINT (Ctrl-C); docs/http.md says more of each. SIGHUP reads the files of
+keys and certificates again. The log goes to standard error and has no texts in it.
 
 Examples:
   qntx-embed serve
+  qntx-embed serve --config qntx-embed.toml
   curl 'http://127.0.0.1:8787/api/search/semantic?q=how+do+I+stop+the+pump&limit=3'
   curl --json '{"text": "a cat"}' http://127.0.0.1:8787/api/embeddings/generate
 `,
 			flags: func() *flags { return newFlags(withModel, withStore, withServer) },
 			run:   runServe,
+		},
+		{
+			name: "config", args: "check|example",
+			summary: "checks the settings of serve, or prints a file of them",
+			about: `check reads what "serve" with the same flags would read: the configuration file, the environment,
+the files of keys and certificates; and prints where each setting comes from. A key or a variable
+that there is not is an error. example prints a file with all settings and what each does.
+
+Examples:
+  qntx-embed config example >qntx-embed.toml
+  qntx-embed config check --config qntx-embed.toml
+`,
+			flags: allSettings,
+			run:   runConfig,
+		},
+		{
+			name: "key", args: "NAME",
+			summary: "makes a key for a client of the server",
+			about: `Makes a key and prints it on standard error, and on standard output its entry for the file that
+serve --keys names. The file has only the hash of the key, so it can be printed just this once; the
+name is for people and the log. A server that runs reads the file again when it gets SIGHUP.
+
+Examples:
+  qntx-embed key reports >>keys.toml
+  qntx-embed key --role write importer >>keys.toml
+  qntx-embed serve --keys keys.toml --listen :8787
+`,
+			flags: func() *flags { return newFlags(withKey) },
+			run:   runKey,
 		},
 		{
 			name:    "reindex",
@@ -118,7 +152,7 @@ Examples:
 			flags: func() *flags { return newFlags(withModel, withStore, withReindex) },
 			run:   runReindex,
 		},
-		verifyCommand(), backupCommand(), optimizeCommand(),
+		verifyCommand(), backupCommand(), optimizeCommand(), completionCommand(),
 		{
 			name: "migrate", args: "FILE",
 			summary: "adopts a database of the original system",
@@ -178,9 +212,9 @@ func overview() string {
 	var text strings.Builder
 	text.WriteString("qntx-embed embeds texts, keeps them in a database file and searches them by meaning.\n\nCommands:\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(&text, "  %-8s %s\n", cmd.name, cmd.summary)
+		fmt.Fprintf(&text, "  %-10s %s\n", cmd.name, cmd.summary)
 	}
-	text.WriteString(`  help     says more: qntx-embed help COMMAND; qntx-embed help man is a manual page
+	text.WriteString(`  help       says more: qntx-embed help COMMAND; qntx-embed help man is a manual page
 
 In short:
   qntx-embed ingest examples/corpus.jsonl
@@ -197,6 +231,10 @@ func (cmd *command) help() string {
 	if list != "" {
 		usage += " [flags]"
 		list = "\nFlags:\n" + list
+	}
+	if len(flags.settings) > 0 {
+		list += "\nSettings can stand in the environment too, --max-tokens as QNTX_EMBED_MAX_TOKENS, and in a file, as\n" +
+			"max_tokens: qntx-embed help config.\n"
 	}
 	return text + "Usage:\n  " + usage + "\n\n" + cmd.about + list
 }

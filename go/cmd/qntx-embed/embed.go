@@ -91,6 +91,6 @@ func writeVectors(w io.Writer, results iter.Seq2[*embeddings.EmbeddingResult, er
 // newLines scans lines, of which none may be longer than what the server takes.
 func newLines(r io.Reader) *bufio.Scanner {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, server.MaxBodyBytes)
+	lines.Buffer(nil, server.DefaultBodyBytes)
 	return lines
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -20,7 +19,14 @@ var errHelp = errors.New("help wanted")
 type flags struct {
 	set *flag.FlagSet
 
-	model, onnxruntime, db, attestations, listen string
+	model, onnxruntime, db string
+	manifest               bool // is needed
+
+	config   string            // the configuration file
+	settings []string          // flags that are settings too
+	sources  map[string]string // where settings come from that are not the default
+
+	serve serveSettings
 
 	open  []embeddings.Option      // how the model is opened
 	embed []embeddings.EmbedOption // how texts are embedded
@@ -38,6 +44,8 @@ type flags struct {
 	write, repair, keepOld bool
 
 	migrate embeddings.MigrateOptions
+
+	role string // of a key
 }
 
 func newFlags(add ...func(*flags)) *flags {
@@ -48,20 +56,14 @@ func newFlags(add ...func(*flags)) *flags {
 	return f
 }
 
-func withModel(f *flags) {
+func modelFlags(f *flags) {
 	f.set.StringVar(&f.model, "model", defaultModel(),
-		"model `DIR` as sentence-transformers publishes it; QNTX_EMBED_MODEL in the environment sets another default")
+		"model `DIR` as sentence-transformers publishes it")
 	f.set.StringVar(&f.onnxruntime, "onnxruntime", "",
-		"ONNX Runtime's library `FILE`, or a directory that has it (default: what QNTX_EMBED_ONNXRUNTIME in the environment "+
-			"names, lies beside libqntx_embed, or is found by the system's loader)")
-	f.set.BoolFunc("require-manifest", "refuse a model that is not as its qntx-embed.sha256.json says (qntx-embed verify --write "+
-		"makes one)", func(value string) error {
-		required, err := strconv.ParseBool(value)
-		if required {
-			f.open = append(f.open, embeddings.WithRequireManifest())
-		}
-		return err
-	})
+		"ONNX Runtime's library `FILE`, or a directory that has it (default: what lies beside libqntx_embed, or is found by the "+
+			"system's loader)")
+	f.set.BoolVar(&f.manifest, "require-manifest", false, "refuse a model that is not as its qntx-embed.sha256.json says (qntx-embed "+
+		"verify --write makes one)")
 	f.set.Func("threads", "`N` threads compute (default: one for each processor)", func(value string) error {
 		n, err := wire.Count("--threads", value)
 		f.open = append(f.open, embeddings.WithThreads(n))
@@ -121,11 +123,6 @@ func withEmbedding(f *flags) {
 	})
 }
 
-func withStore(f *flags) {
-	f.set.StringVar(&f.db, "db", environment("QNTX_EMBED_DB", "qntx-embed.db"),
-		"database `FILE`; QNTX_EMBED_DB in the environment sets another default")
-}
-
 func withChunks(f *flags) {
 	chunking := func() *embeddings.Chunking {
 		if f.chunking == nil {
@@ -150,29 +147,8 @@ func withReindex(f *flags) {
 	f.set.BoolVar(&f.keepOld, "keep-old", false, "leave the other models' rows in the database")
 }
 
-func withServer(f *flags) {
-	f.set.Func("cache-mb", "keep the vectors of texts that come again, in `N` MB at most (default: none)", func(value string) error {
-		n, err := wire.Count("--cache-mb", value)
-		if err == nil && n > 1<<20 {
-			err = fmt.Errorf("--cache-mb is %d; expected 1 to %d", n, 1<<20)
-		}
-		f.open = append(f.open, embeddings.WithCache(n*1_000_000))
-		return err
-	})
-	f.set.Func("max-resident-mb", "keep vectors for searches in memory, in `N` MB at most; where more is needed, searches take longer "+
-		"(default 2147)", func(value string) error {
-		n, err := wire.Count("--max-resident-mb", value)
-		if err == nil && n > 1<<20 {
-			err = fmt.Errorf("--max-resident-mb is %d; expected 1 to %d", n, 1<<20)
-		}
-		f.store = append(f.store, embeddings.WithMaxResidentBytes(n*1_000_000))
-		return err
-	})
-	f.set.StringVar(&f.listen, "listen", "127.0.0.1:8787",
-		"`ADDRESS` to listen at; port 0 takes a free one. Whoever reaches it may read and write the database: there are no keys")
-	f.set.StringVar(&f.attestations, "attestations", "",
-		"SQLite `FILE`, not the database, whose table attestations (id, subjects, predicates, contexts, attributes) resolves "+
-			"the attestation_ids of a batch; it is only read")
+func storeFlags(f *flags) {
+	f.set.StringVar(&f.db, "db", "qntx-embed.db", "database `FILE`")
 }
 
 func withVerify(f *flags) {
@@ -243,19 +219,24 @@ func withList(f *flags) {
 		"only rows after that with this `ID`, in the order of ids: the last one of the page before")
 }
 
-// parse reads flags, also after positional arguments (the flag package stops at the first of those), up to a "--".
+// parse reads flags, also after positional arguments (the flag package stops at the first of those), up to a "--", and
+// settings that are not among them from the environment and the configuration file.
 func (f *flags) parse(args []string) (positional []string, err error) {
+	type given struct{ name, value string }
+	var all []given
+	config := ""
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
 		if arg == "--" {
-			return append(positional, args...), nil
+			positional, args = append(positional, args...), nil
+			continue
 		}
 		if len(arg) < 2 || arg[0] != '-' {
 			positional = append(positional, arg)
 			continue
 		}
-		name, value, given := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		name, value, there := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 		if name == "h" || name == "help" {
 			return nil, errHelp
 		}
@@ -263,10 +244,10 @@ func (f *flags) parse(args []string) (positional []string, err error) {
 		if known == nil {
 			return nil, fmt.Errorf("unknown flag --%s%s", name, nearest("--", name, f.names()))
 		}
-		if isBool, ok := known.Value.(interface{ IsBoolFlag() bool }); !given && ok && isBool.IsBoolFlag() {
-			value, given = "true", true
+		if !there && isSwitch(known.Value) {
+			value, there = "true", true
 		}
-		if !given {
+		if !there {
 			if len(args) == 0 {
 				return nil, fmt.Errorf("--%s needs a value", name)
 			}
@@ -275,14 +256,34 @@ func (f *flags) parse(args []string) (positional []string, err error) {
 		if value == "" && name != "prompt" { // which has a meaning when it is empty
 			return nil, fmt.Errorf("--%s is empty; leave it out or give a value", name)
 		}
-		if err := known.Value.Set(value); err != nil {
-			if _, ok := known.Value.(interface{ IsBoolFlag() bool }); ok {
-				return nil, fmt.Errorf("--%s is %q; expected true or false", name, value)
-			}
+		if name == configName {
+			config = value
+		}
+		all = append(all, given{name, value})
+	}
+	if err := f.configure(config); err != nil {
+		return nil, err
+	}
+	for _, flag := range all {
+		if err := f.setTo(flag.name, flag.value); err != nil {
 			return nil, err
+		}
+		if f.sources != nil {
+			f.sources[flag.name] = fromFlag
 		}
 	}
 	return positional, nil
+}
+
+func (f *flags) setTo(name, value string) error {
+	known := f.set.Lookup(name)
+	if err := known.Value.Set(value); err != nil {
+		if isSwitch(known.Value) {
+			return fmt.Errorf("--%s is %q; expected true or false", name, value)
+		}
+		return err
+	}
+	return nil
 }
 
 func (f *flags) names() (names []string) {
@@ -359,13 +360,6 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-func environment(name, otherwise string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return otherwise
-}
-
 // defaultModel is where `make setup` puts it: seen from the repository, or from the binary in its bin directory.
 func defaultModel() string {
 	const name = "models/all-MiniLM-L6-v2"
@@ -379,5 +373,5 @@ func defaultModel() string {
 		info, err := os.Stat(path)
 		return err == nil && info.IsDir()
 	})
-	return environment("QNTX_EMBED_MODEL", candidates[max(there, 0)])
+	return candidates[max(there, 0)]
 }

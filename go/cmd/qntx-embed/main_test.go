@@ -218,7 +218,7 @@ func TestIngestStopsAtABadLineBeforeItsBatch(t *testing.T) {
 		{"in the second batch", lines(1, batchSize+2) + "x\n",
 			"input, line 259: not valid JSON: invalid character 'x' looking for beginning of value (byte 1) " +
 				"(the lines up to 256 are stored, the later ones are not)", batchSize},
-		{"too long", line(1) + strings.Repeat("x", server.MaxBodyBytes) + "\n", "input, line 2: ", 0},
+		{"too long", line(1) + strings.Repeat("x", server.DefaultBodyBytes) + "\n", "input, line 2: ", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store := new(embedtest.Store)
@@ -328,7 +328,7 @@ func TestASignalLetsRunningRequestsFinish(t *testing.T) {
 		io.WriteString(w, "done")
 	})
 	served, answered := make(chan error, 1), make(chan string, 1)
-	go func() { served <- serve(ctx, listener, handler, slog.New(slog.DiscardHandler)) }()
+	go func() { served <- serve(ctx, listener, handler, slog.New(slog.DiscardHandler), &allSettings().serve) }()
 	go func() {
 		response, err := http.Get("http://" + listener.Addr().String())
 		if err != nil {

@@ -12,7 +12,11 @@ import (
 
 // newService is the model that the flags name, not yet opened.
 func newService(f *flags) (*embeddings.ManagedEmbeddingService, error) {
-	return embeddings.NewManagedEmbeddingService(f.model, append(f.open, embeddings.WithONNXRuntime(f.onnxruntime))...)
+	opts := append(f.open, embeddings.WithONNXRuntime(f.onnxruntime))
+	if f.manifest {
+		opts = append(opts, embeddings.WithRequireManifest())
+	}
+	return embeddings.NewManagedEmbeddingService(f.model, opts...)
 }
 
 // openService opens the model that the flags name; the caller closes it.

@@ -576,3 +576,100 @@ func TestALongTextIsStoredInChunksAndMovedToAnotherModel(t *testing.T) {
 		t.Errorf("reindex of nothing: exit code %d, %s", code, stderr)
 	}
 }
+
+func TestKeysAreReadAgainWithSIGHUP(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.toml")
+	newKey := func() (secret string) {
+		t.Helper()
+		code, entry, note := finish(t, process(t, "key", "tests"))
+		_, secret, found := strings.Cut(strings.TrimSpace(note), "nowhere else: ")
+		if code != 0 || !found {
+			t.Fatal(code, note)
+		}
+		if err := os.WriteFile(file, []byte(entry), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	first := newKey()
+	d := startServer(t, "--model", testenv.TinyModel(t), "--db", filepath.Join(t.TempDir(), "test.db"), "--keys", file, "--log-format", "text")
+	status := func(secret string) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.address+"/api/embeddings/info", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+secret)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	if status(first) != 200 || status("wrong") != 401 {
+		t.Errorf("%d with the key, %d without", status(first), status("wrong"))
+	}
+	second := newKey()
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); status(second) != 200; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the new key is not let in")
+		}
+	}
+	if status(first) != 401 {
+		t.Error("the old key is still let in")
+	}
+	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if status(second) != 200 {
+		t.Error("a file that is wrong took the keys away")
+	}
+	d.stop(syscall.SIGTERM)
+	if !strings.Contains(d.log.String(), "keys not read again; those before stay") || strings.Contains(d.log.String(), second) {
+		t.Error(d.log)
+	}
+}
+
+func TestItDoesNotListenEverywhereWithoutKeys(t *testing.T) {
+	code, _, stderr := finish(t, process(t, "serve", "--listen", ":0", "--model", testenv.TinyModel(t), "--onnxruntime", testenv.ONNXRuntime(t),
+		"--db", filepath.Join(t.TempDir(), "test.db")))
+	if code != 1 || !strings.Contains(stderr, "--allow-anonymous") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+func TestAStreamIsStoredByTheRealModelAndOverlivesARestart(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "test.db")
+	flags := []string{"--model", testenv.Model(t), "--db", db}
+	d := startServer(t, flags...)
+	corpus, err := os.Open(filepath.Join(testenv.Repository(t), "examples", "corpus.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer corpus.Close()
+	response, err := http.Post(d.address+"/api/embeddings/batch", "application/x-ndjson", corpus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 200 {
+		t.Fatal(response.Status, err)
+	}
+	inserted := strings.Count(string(answer), `"status":"inserted"`)
+	if inserted < 50 || !strings.HasSuffix(string(answer), "}\n") || !strings.Contains(string(answer), fmt.Sprintf(`{"done":true,"processed":%d,"failed":0,`, inserted)) {
+		t.Errorf("%d inserted: %s", inserted, answer[max(0, len(answer)-300):])
+	}
+	d.stop(syscall.SIGTERM)
+	d = startServer(t, flags...)
+	checkPump(t, d.search("how do I stop the pump"))
+	d.stop(syscall.SIGTERM)
+}

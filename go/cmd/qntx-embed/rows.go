@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/server"
 )
 
 func listCommand() command {
@@ -83,29 +84,6 @@ Examples:
 	}
 }
 
-// row is a stored row as it is printed.
-type row struct {
-	ID          string              `json:"id"`
-	SourceType  string              `json:"source_type"`
-	SourceID    string              `json:"source_id"`
-	Chunk       int                 `json:"chunk"`
-	ChunkStart  int                 `json:"chunk_start"`
-	ChunkEnd    int                 `json:"chunk_end"`
-	Text        string              `json:"text"`
-	Metadata    embeddings.Metadata `json:"metadata"`
-	Model       string              `json:"model"`
-	Fingerprint string              `json:"fingerprint"`
-	Dimensions  int                 `json:"dimensions"`
-	CreatedAt   time.Time           `json:"created_at"`
-	UpdatedAt   time.Time           `json:"updated_at"`
-	Vector      []float32           `json:"vector,omitempty"`
-}
-
-func printed(e *embeddings.Embedding) row {
-	return row{e.ID, e.SourceType, e.SourceID, e.Chunk, e.ChunkStart, e.ChunkEnd, e.Text, e.Metadata, e.Model, e.Fingerprint,
-		e.Dimensions, e.CreatedAt, e.UpdatedAt, e.Vector}
-}
-
 func runList(ctx context.Context, f *flags, args []string, c console) error {
 	switch {
 	case len(args) > 0:
@@ -130,7 +108,7 @@ func runList(ctx context.Context, f *flags, args []string, c console) error {
 			return err
 		}
 		if f.json {
-			err = lines.Encode(printed(e))
+			err = lines.Encode(server.RowOf(e))
 		} else {
 			err = table.line(e.ID, e.SourceType, e.SourceID, fmt.Sprint(e.Chunk), e.Text)
 		}
@@ -198,7 +176,7 @@ func runGet(ctx context.Context, f *flags, args []string, c console) error {
 		if !f.vectors {
 			rows[i].Vector = nil
 		}
-		if err := lines.Encode(printed(&rows[i])); err != nil {
+		if err := lines.Encode(server.RowOf(&rows[i])); err != nil {
 			return err
 		}
 	}

@@ -48,10 +48,10 @@ func database(t *testing.T) (db string, shell func(args ...string) (code int, ou
 }
 
 // rows reads an object a line.
-func rows(t *testing.T, out string) (read []row) {
+func rows(t *testing.T, out string) (read []server.Row) {
 	t.Helper()
 	for line := range strings.Lines(out) {
-		var one row
+		var one server.Row
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
@@ -67,7 +67,7 @@ func TestRowsAreListedInPages(t *testing.T) {
 		!strings.Contains(lines[1], "note  0   0      ! word0") {
 		t.Fatalf("exit code %d, %q\n%s", code, stderr, out)
 	}
-	var paged []row
+	var paged []server.Row
 	args := []string{"list", "--json", "--limit", "7"}
 	for len(paged) < 40 {
 		code, out, stderr := shell(args...)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"time"
 
@@ -14,27 +16,33 @@ import (
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
-// shutdownTime is how long running requests may go on after a signal.
-const shutdownTime = 10 * time.Second
-
 func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	if len(args) > 0 {
 		return unexpected(args[0])
 	}
-	log := slog.New(slog.NewTextHandler(c.err, nil))
+	log := newLog(&f.serve, c.err)
 	service, err := newService(f)
 	if err != nil {
 		return err
 	}
 	defer service.Close()
-	config := server.Config{Service: service, Logger: log}
+	config := f.serve.config()
+	config.Service, config.Logger = service, log
+	if f.serve.pprof {
+		config.Debug = profiling()
+	}
+	files, err := openFiles(&f.serve)
+	if err != nil {
+		return err
+	}
+	config.Keys = files.keys
 
-	if f.attestations != "" {
-		if sameFile(f.attestations, f.db) {
+	if f.serve.attestations != "" {
+		if sameFile(f.serve.attestations, f.db) {
 			return fmt.Errorf("--attestations and --db are the same file, '%s': two copies of SQLite in one process destroy it; "+
 				"give the embeddings a file of their own", f.db)
 		}
-		attestations, err := openAttestations(ctx, f.attestations)
+		attestations, err := openAttestations(ctx, f.serve.attestations)
 		if err != nil {
 			return err
 		}
@@ -61,24 +69,50 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 		}
 	}
 
-	listener, err := net.Listen("tcp", f.listen)
+	listener, err := net.Listen("tcp", f.serve.listen)
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", "http://"+listener.Addr().String(), "model", f.model, "db", f.db, "rows", rows)
-	return serve(ctx, listener, server.New(config), log)
+	if err := guarded(listener.Addr(), &f.serve); err != nil {
+		listener.Close()
+		return err
+	}
+	scheme := "http"
+	if files.tls != nil {
+		scheme, listener = "https", files.tls.listen(listener)
+	}
+	stop := files.reload(log)
+	defer stop()
+	log.Info("listening", "address", scheme+"://"+listener.Addr().String(), "model", f.model, "db", f.db, "rows", rows)
+	return serve(ctx, listener, server.New(config), log, &f.serve)
 }
 
-// serve answers requests until ctx is done, and then finishes those that run.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+// guarded refuses to listen where other machines can write the database and nobody has said that they may.
+func guarded(address net.Addr, s *serveSettings) error {
+	tcp, ok := address.(*net.TCPAddr)
+	if s.keys != "" || s.anonymous || ok && tcp.IP.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--listen %s can be reached from other machines, and there are no keys: whoever reaches it could read and write "+
+		"the database; give --keys FILE (qntx-embed help key), or --allow-anonymous if that is wanted", s.listen)
+}
+
+// serve answers requests until ctx is done. Then it takes no more, lets those that run finish until the deadline, and
+// cancels what is left.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, s *serveSettings) error {
+	base, cancelAll := context.WithCancelCause(context.Background())
+	defer cancelAll(nil)
 	httpServer := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      5 * time.Minute, // a full batch of long texts computes for some of them
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10, // a query is in the URL
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: s.headerTimeout,
+		// For requests that are refused before their body is read; the handler has its own for the others.
+		ReadTimeout: s.headerTimeout + s.limits.BodyTime,
+		// After a request's own time there is some for an answer and a slow reader of it.
+		WriteTimeout:   s.headerTimeout + s.limits.BodyTime + s.limits.RequestTime,
+		IdleTimeout:    s.idleTimeout,
+		MaxHeaderBytes: 64 << 10, // a query is in the URL
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(listener) }()
@@ -88,13 +122,44 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	case <-ctx.Done():
 	}
 	log.Info("shutting down")
-	deadline, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	deadline, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout)
 	defer cancel()
-	if err := httpServer.Shutdown(deadline); err != nil {
+	err := httpServer.Shutdown(deadline)
+	if err == nil {
+		return nil
+	}
+	log.Warn("requests are still running and are cancelled", "after", s.shutdownTimeout)
+	cancelAll(server.ErrShuttingDown)
+	ended, cancelEnded := context.WithTimeout(context.Background(), cancelTime)
+	defer cancelEnded()
+	if err := httpServer.Shutdown(ended); err != nil {
 		_ = httpServer.Close() // the error is the one of Shutdown
-		return fmt.Errorf("requests were still running %v after the signal and were cut off: %w", shutdownTime, err)
+		return fmt.Errorf("requests were still running %v after the signal and were cut off: %w", s.shutdownTimeout+cancelTime, err)
 	}
 	return nil
+}
+
+// cancelTime is what a cancelled request has for saying so.
+const cancelTime = 5 * time.Second
+
+func newLog(s *serveSettings, to io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.logLevel)) // one of the words of its flag
+	options := &slog.HandlerOptions{Level: level}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+func profiling() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
 }
 
 // sameFile also sees links. A file that is not there yet is none that is.
