@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread::ScopedJoinHandle;
 
 use crate::blob;
 use crate::cache::{Cache, CacheStats, Question};
 use crate::chunks::{self, Chunk};
+use crate::ending;
 use crate::error::{Code, Error, Result, fail};
 use crate::head;
 use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
@@ -183,6 +184,8 @@ impl Embedder {
             });
             Ok(())
         })?;
+        static FIRST: Once = Once::new();
+        FIRST.call_once(ending::watch);
         let queue = if options.queue == 0 { DEFAULT_QUEUE } else { options.queue };
         let scheduler = Scheduler::new(wide, move |interrupt| factory.session(1, interrupt), threads, queue)?;
         let Some((dim, by_token)) = hidden else { fail!(Internal, "the network gave nothing") };

@@ -17,6 +17,7 @@ pub mod blob;
 mod cache;
 mod chunks;
 mod embedder;
+mod ending;
 mod error;
 pub mod ffi;
 mod head;

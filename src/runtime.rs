@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libloading::{Library, Symbol};
 use ort::environment::Environment;
 
+use crate::ending;
 use crate::error::{Code, Error, Result, fail};
 
 /// Names the file when the options do not.
@@ -50,6 +51,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Runtime> {
         .with_logger(Arc::new(|_, _, _, _, _| {}))
         .build()
         .map_err(|e| Error::new(Code::RuntimeNotFound, format!("ONNX Runtime {version} did not start: {e}")))?;
+    ending::watch();
     Ok(loaded.insert(Runtime { environment, version, path }).clone())
 }
 

@@ -10,6 +10,7 @@ use ort::session::RunOptions;
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorRef};
 
+use crate::ending;
 use crate::error::{Code, Error, Result, fail};
 use crate::kernel::quantised::Weights;
 use crate::model::{Network, encoder, onnx};
@@ -55,7 +56,8 @@ fn shareable(tensors: Vec<(String, crate::model::Tensor)>) -> Result<Vec<(String
 
 /// One call at a time.
 pub struct Session {
-    inner: ort::session::Session,
+    /// There until it is dropped.
+    inner: Option<ort::session::Session>,
     interrupt: Interrupt,
     kind: Kind,
 }
@@ -113,6 +115,7 @@ impl Factory {
 
     /// A session that works with `threads` threads, the caller's included.
     pub fn session(&self, threads: usize, interrupt: Interrupt) -> Result<Session> {
+        let _inside = ending::enter()?;
         let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
         let mut builder = configure(builder, threads).map_err(failed)?;
         match &self.source {
@@ -129,7 +132,7 @@ impl Factory {
                 }
                 let inner = builder.commit_from_memory(graph).map_err(failed)?;
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
-                Ok(Session { inner, interrupt, kind })
+                Ok(Session { inner: Some(inner), interrupt, kind })
             }
             Source::Onnx { file, initializers, packed, pad } => {
                 builder = builder.with_prepacked_weights(packed).map_err(failed)?;
@@ -141,7 +144,7 @@ impl Factory {
                     .commit_from_memory(file)
                     .map_err(|e| Error::new(Code::ModelInvalid, format!("model.onnx cannot be loaded: {e}")))?;
                 let kind = onnx_kind(&inner, *pad)?;
-                Ok(Session { inner, interrupt, kind })
+                Ok(Session { inner: Some(inner), interrupt, kind })
             }
         }
     }
@@ -179,6 +182,14 @@ fn onnx_kind(session: &ort::session::Session, pad: i64) -> Result<Kind> {
     )
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        if ending::begun() {
+            std::mem::forget(self.inner.take());
+        }
+    }
+}
+
 impl Session {
     /// Whether texts of a batch are filled up to the longest.
     pub fn padded(&self) -> bool {
@@ -187,8 +198,10 @@ impl Session {
 
     /// Runs a batch of texts (ids, none empty) and hands each text's rows to `each`, in their order.
     pub fn run(&mut self, texts: &[&[u32]], mut each: impl FnMut(usize, Rows<'_>) -> Result<()>) -> Result<()> {
+        let _inside = ending::enter()?;
         // An interrupt that came between two runs was for the one before.
         self.interrupt.0.unterminate().map_err(failed)?;
+        let Some(inner) = &mut self.inner else { fail!(Internal, "the session was dropped") };
         match &mut self.kind {
             Kind::Built { embeddings, embedded } => {
                 let tokens: usize = texts.iter().map(|t| t.len()).sum();
@@ -202,7 +215,7 @@ impl Session {
                     TensorRef::from_array_view(([tokens, dim], embedded.as_slice())).map_err(failed)?,
                     TensorRef::from_array_view(([texts.len()], lengths.as_slice())).map_err(failed)?,
                 ];
-                let outputs = self.inner.run_with_options(inputs, &self.interrupt.0).map_err(failed)?;
+                let outputs = inner.run_with_options(inputs, &self.interrupt.0).map_err(failed)?;
                 let hidden = outputs["last_hidden_state"].try_extract_array::<f32>().map_err(failed)?;
                 let hidden = hidden.into_dimensionality::<Ix2>().map_err(failed)?;
                 let mut from = 0;
@@ -223,7 +236,7 @@ impl Session {
                 }
                 let types = vec![0i64; size];
                 let mut values = Vec::with_capacity(inputs.len());
-                for (input, outlet) in inputs.iter().zip(self.inner.inputs()) {
+                for (input, outlet) in inputs.iter().zip(inner.inputs()) {
                     let data = match input {
                         Input::Ids => &ids,
                         Input::Mask => &mask,
@@ -232,7 +245,7 @@ impl Session {
                     let value = TensorRef::from_array_view(([texts.len(), width], data.as_slice())).map_err(failed)?;
                     values.push((outlet.name().to_owned(), value));
                 }
-                let outputs = self.inner.run_with_options(values, &self.interrupt.0).map_err(failed)?;
+                let outputs = inner.run_with_options(values, &self.interrupt.0).map_err(failed)?;
                 let array = outputs[output.as_str()].try_extract_array::<f32>().map_err(failed)?;
                 if *pooled {
                     let rows = array.into_dimensionality::<Ix2>().map_err(failed)?;

@@ -175,7 +175,7 @@ static int run_child(const char *way) {
 static void a_process_may_end_with_everything_open(void) {
   static const char *const ways[] = {"return", "exit", "_exit", "exit while embedding", "return while embedding"};
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
-    for (int again = 0; again < 5; again++) {
+    for (int again = 0; again < 20; again++) {
       const int status = run_child(ways[i]);
       CHECK_SAYS(status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %x", ways[i], (unsigned)status);
     }
