@@ -87,7 +87,7 @@ fn fingerprint(some: bool) -> qntx_embed_str {
 
 /// Looks at what a call says, and frees its error.
 fn said(status: qntx_embed_status, error: *mut qntx_embed_error) -> bool {
-    assert_eq!(status == QNTX_EMBED_STATUS_OK, error.is_null(), "status {status}");
+    assert_eq!(status == qntx_embed_status::Ok, error.is_null(), "status {status:?}");
     // SAFETY: an error of the library's, or NULL.
     unsafe {
         if !error.is_null() {
@@ -97,7 +97,7 @@ fn said(status: qntx_embed_status, error: *mut qntx_embed_error) -> bool {
             qntx_embed_error_free(error);
         }
     }
-    status == QNTX_EMBED_STATUS_OK
+    status == qntx_embed_status::Ok
 }
 
 /// Reads all of some rows, and frees them.

@@ -27,7 +27,7 @@ static STORE: LazyLock<Store> = LazyLock::new(|| {
 fuzz_target!(|words: &str| {
     let options = SearchOptions { fingerprint: "f", ..SearchOptions::default() };
     match STORE.search(&Query::Words(words), &options) {
-        Ok(found) => assert!(found.hits.iter().all(|hit| hit.words_rank.is_some())),
+        Ok(found) => assert!(found.hits.iter().all(|hit| hit.words_rank > 0)),
         Err(e) => assert_eq!(e.code(), qntx_embed::Code::InvalidArgument, "{e}"),
     }
 });
