@@ -114,7 +114,7 @@ impl Batch {
     }
 }
 
-/// The same each time; half of the words are of a hundred, the others of a million.
+/// The same each time: words of 200,000, each as common as its rank is low (Zipf 1935), as in texts that people write.
 fn text(row: usize) -> String {
     let mut state = row as u64;
     let words: Vec<String> = (0..25)
@@ -125,7 +125,9 @@ fn text(row: usize) -> String {
             x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             x ^= x >> 31;
-            format!("w{}", (x >> 1) % if x & 1 == 0 { 100 } else { 1_000_000 })
+            // The logarithm of a rank is as likely here as there: so a rank is as likely as it is low.
+            let share = (x >> 11) as f64 / (1u64 << 53) as f64;
+            format!("w{}", 200_000f64.powf(share) as u64)
         })
         .collect();
     words.join(" ")
