@@ -169,8 +169,8 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
-test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, test-avx512
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-avx512
+test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, and those below
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-coexist test-sqlite test-sanitize test-avx512
 
 test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)

@@ -36,7 +36,7 @@ static qntx_embed_status fill(const qntx_embed_store *store, const qntx_embed_mo
                               const qntx_embed_model_info *info, qntx_embed_error **error) {
   qntx_embed_str texts[PASSAGES];
   qntx_embed_record records[PASSAGES];
-  char ids[PASSAGES][16];
+  char ids[PASSAGES][32];
   float *vectors = room_for(PASSAGES * info->dimensions);
 
   memset(records, 0, sizeof records);

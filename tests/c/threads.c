@@ -81,7 +81,7 @@ static void *open_and_put(void *argument) {
 
 static void many_threads_may_open_one_new_file_at_once(void) {
   for (int i = 0; i < 5; i++) {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof name, "new-%d.db", i);
     const shared all = {.file = temporary(name)};
     run_threads(open_and_put, &all);

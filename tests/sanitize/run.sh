@@ -40,9 +40,9 @@ caught leak "definitely lost" $valgrind $out/planted-plain
 caught uninitialised "uninitialised value" $valgrind $out/planted-plain
 
 for source in tests/c/*.c examples/*.c; do
-  name=$(basename "$source" .c)
+  name=$(basename "$(dirname "$source")")-$(basename "$source" .c)
   # It ends with everything open, which is a leak here, and measures memory, which AddressSanitizer keeps.
-  [ "$name" != host ] || continue
+  [ "$name" != c-host ] || continue
   echo "- $name, AddressSanitizer and UndefinedBehaviorSanitizer"
   # shellcheck disable=SC2086
   cc $warnings $sanitize "$source" -o "$out/$name" $link
