@@ -20,6 +20,10 @@
 //   `const T *` means: any number of threads at once. `T *` means: one thread, and nobody else at that time. No function
 //   ties its result to the thread that called it.
 //
+// fork
+//   A child has none of its parent's threads, so nothing of this library works in it, exit() neither: it leaves with _exit(),
+//   or becomes another program. The parent goes on as if nothing had happened.
+//
 // Errors
 //   Every function that can fail returns a qntx_embed_status, 0 being success, and takes a last parameter
 //   `qntx_embed_error **error`. It may be NULL; otherwise *error is NULL after success and an object after a failure,

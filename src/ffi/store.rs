@@ -176,18 +176,26 @@ pub unsafe extern "C" fn qntx_embed_store_put(
         let records = unsafe { read_records(records, count) }?;
         // SAFETY: by this function's contract.
         let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
-        let places = if outcomes.is_null() {
-            &mut []
-        } else {
-            // SAFETY: by this function's contract.
-            unsafe { buffer(outcomes, count, "outcomes") }?
-        };
+        // SAFETY: by this function's contract.
+        let places = unsafe { places(outcomes, count) }?;
         let done = store.store.put(&records)?;
         tell(places, &done);
         Ok(())
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
+}
+
+/// The places for what becomes of `count` records; none where `outcomes` is NULL.
+///
+/// # Safety
+/// `outcomes` is NULL or points to `count` places that nobody else uses.
+unsafe fn places<'a>(outcomes: *mut u32, count: usize) -> Result<&'a mut [u32]> {
+    if outcomes.is_null() {
+        return Ok(&mut []);
+    }
+    // SAFETY: by this function's contract.
+    unsafe { buffer(outcomes, count, "outcomes") }
 }
 
 fn tell(places: &mut [u32], outcomes: &[Outcome]) {
@@ -221,12 +229,8 @@ pub unsafe extern "C" fn qntx_embed_store_put_sources(
         let records = unsafe { read_records(records, count) }?;
         // SAFETY: by this function's contract.
         let records = records.iter().enumerate().map(|r| unsafe { record(r) }).collect::<Result<Vec<_>>>()?;
-        let places = if outcomes.is_null() {
-            &mut []
-        } else {
-            // SAFETY: by this function's contract.
-            unsafe { buffer(outcomes, count, "outcomes") }?
-        };
+        // SAFETY: by this function's contract.
+        let places = unsafe { places(outcomes, count) }?;
         let (done, others) = store.store.put_sources(&records)?;
         tell(places, &done);
         if !deleted.is_null() {

@@ -130,7 +130,7 @@ impl Factory {
                     builder = builder.with_external_initializer(name, Arc::clone(value)).map_err(failed)?;
                     builder = builder.with_initializer(name, Arc::clone(value)).map_err(failed)?;
                 }
-                let inner = builder.commit_from_memory(graph).map_err(failed)?;
+                let inner = operators::first_alone(|| builder.commit_from_memory(graph)).map_err(failed)?;
                 let kind = Kind::Built { embeddings: Arc::clone(embeddings), embedded: Vec::new() };
                 Ok(Session { inner: Some(inner), interrupt, kind })
             }

@@ -2,7 +2,7 @@
 //! `crate::kernel`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::operator::{
     BoxedKernel, ComputeContext, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
@@ -20,6 +20,22 @@ use crate::model::encoder::DOMAIN;
 pub fn domain(quantised: &Arc<[Weights]>, threads: usize) -> ort::Result<OperatorDomain> {
     let domain = OperatorDomain::new(DOMAIN)?.add(Attention)?.add(AddLayerNorm)?.add(Gelu)?;
     domain.add(QuantisedLinear { weights: Arc::clone(quantised), threads })
+}
+
+/// Whether a session with the domain was made in this process.
+static KNOWN: Mutex<bool> = Mutex::new(false);
+
+/// Makes a session that has the domain, the first of them alone. ONNX Runtime keeps a map of the process's domains, which a
+/// session looks into and adds to without a lock, and refuses to add one that it finds there after all.
+pub fn first_alone<T>(make: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *known {
+        drop(known);
+        return make();
+    }
+    let made = make()?;
+    *known = true;
+    Ok(made)
 }
 
 /// A panic must not unwind into ONNX Runtime.

@@ -64,7 +64,7 @@ pub fn ensure_space(connection: &Connection, fingerprint: &str, dimensions: usiz
 
 /// Takes a space away that has no rows any more, or whose rows are about to go.
 pub fn remove_space(connection: &Connection, space: &Space) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", space.table()))?;
+    drop_table(connection, &space.table())?;
     connection.execute("DELETE FROM embedding_spaces WHERE number = ?1", [space.number])?;
     Ok(())
 }
