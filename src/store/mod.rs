@@ -1,6 +1,7 @@
 //! One SQLite file with texts, their vectors and the indexes over them; the only folder that names `rusqlite`.
 
 mod adopt;
+mod checkpoint;
 mod connection;
 mod file;
 mod filter;
@@ -86,7 +87,7 @@ impl Store {
         // Before anything is written: a file of a newer version stays as it is.
         migrations::refuse_others(&connection, access, &name)?;
         if access == Access::Write {
-            connection::configure_writer(&connection, &name)?;
+            connection::configure_writer(&mut connection, path, &name)?;
             migrations::apply(&mut connection, &name)?;
         }
         let pool = Pool::new(connection, (!in_memory).then_some(path), access, &name);
