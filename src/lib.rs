@@ -24,6 +24,7 @@ mod head;
 #[doc(hidden)]
 pub mod index;
 mod kernel;
+mod log;
 mod model;
 mod pooling;
 mod reindex;
@@ -37,6 +38,7 @@ pub use cache::CacheStats;
 pub use chunks::Chunk;
 pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, Prompt, SplitOptions};
 pub use error::{Code, Error, Result};
+pub use log::{Level, Log};
 pub use model::{Format, Precision, manifest};
 pub use reindex::{ReindexOptions, Reindexed, reindex};
 pub use schedule::CancelToken;

@@ -14,7 +14,8 @@ fail() { echo "sanitize: $*" >&2; exit 1; }
 warnings="-std=c11 -Wall -Wextra -Wpedantic -Werror -Wno-maybe-uninitialized -Iinclude"
 link="-Ltarget/release -lqntx_embed -Wl,-rpath,$PWD/target/release -pthread -lm"
 sanitize="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
-export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 LSAN_OPTIONS=suppressions=$PWD/tests/sanitize/lsan.supp:print_suppressions=0
+# A number that is far too large is refused because malloc refuses it (tests/c/misuse.c).
+export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=$PWD/tests/sanitize/lsan.supp:print_suppressions=0
 valgrind="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes
   --suppressions=tests/sanitize/valgrind.supp"
 
