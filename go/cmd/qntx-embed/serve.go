@@ -21,6 +21,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 		return unexpected(args[0])
 	}
 	log := newLog(&f.serve, c.err)
+	f.open = append(f.open, embeddings.WithLogger(log))
 	service, err := newService(f)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	case err != nil:
 		return err
 	default:
-		store, err := embeddings.OpenEmbeddingStore(f.db, f.store...)
+		store, err := embeddings.OpenEmbeddingStore(f.db, append(f.store, embeddings.WithStoreLogger(log))...)
 		if err != nil {
 			return err
 		}
