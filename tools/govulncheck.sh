@@ -10,4 +10,4 @@ if grep -q "^Vulnerability #" <<<"$said"; then
   echo "$said"
   exit 1
 fi
-echo "skipped: no data for govulncheck here: $(tail -1 <<<"$said")"
+echo "skipped: no data for govulncheck here: $(grep '^govulncheck:' <<<"$said" || tail -1 <<<"$said")"
