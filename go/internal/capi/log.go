@@ -38,9 +38,9 @@ func lendLog(log func(LogLevel, string)) (*[0]byte, unsafe.Pointer, func()) {
 
 //export qntx_embed_go_log
 func qntx_embed_go_log(context unsafe.Pointer, level C.uint32_t, line C.qntx_embed_str) {
-	log := (*(*cgo.Handle)(context)).Value().(func(LogLevel, string))
 	// A panic must not unwind the library's frames, which would keep their locks; there is no call here that could go on
 	// with it.
 	defer func() { _ = recover() }()
+	log := (*(*cgo.Handle)(context)).Value().(func(LogLevel, string))
 	log(LogLevel(level), take(line))
 }
