@@ -24,7 +24,8 @@ static void opening_a_model_is_a_line(void) {
   const qntx_embed_model_options options = {.size = sizeof options, .log = note, .log_context = &n};
   qntx_embed_model *model = NULL;
   WORKS(qntx_embed_model_open, str(TINY), &options, &model);
-  CHECK_SAYS(strstr(n.text, "3 model 'tiny-mean' took ") != NULL, "the log has %s", n.text);
+  // Where it took long, as under valgrind, it is a warning.
+  CHECK_SAYS(strstr(n.text, " model 'tiny-mean' took ") != NULL, "the log has %s", n.text);
   const size_t lines = n.lines;
   free(embed(model, str("a text of somebody's")));
   qntx_embed_model_free(model);
