@@ -34,10 +34,12 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 	start := time.Now()
 	var items []embeddings.Item
 	var ids []string
-	if _, err := readAnswers(r); err != nil {
+	var chunking *embeddings.Chunking
+	if err := readQuery(r, map[string]func(string) error{"answers": readAnswers(new(bool))}); err != nil {
 		return nil, err
 	}
 	err := readObject(r, wire.Fields{
+		"chunk": readChunk(&chunking),
 		"items": func(value json.RawMessage) error {
 			return wire.List("items", value, s.limits.Texts, func(path string, value json.RawMessage) error {
 				item, err := wire.Item(path, value)
@@ -72,12 +74,32 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := embeddings.Ingest(r.Context(), s.service, s.store, items); err != nil {
+	if _, err := s.ingest(r.Context(), items, chunking); err != nil {
 		return nil, err
 	}
 	answer.Processed, answer.Failed = len(items), len(answer.Errors)
 	answer.TimeMS = milliseconds(time.Since(start))
 	return answer, nil
+}
+
+// readChunk reads how texts are split.
+func readChunk(to **embeddings.Chunking) func(json.RawMessage) error {
+	return func(value json.RawMessage) (err error) {
+		*to, err = wire.Chunking("chunk", value)
+		return err
+	}
+}
+
+// ingest embeds items and stores them, in chunks where chunking is not nil.
+func (s *server) ingest(ctx context.Context, items []embeddings.Item, chunking *embeddings.Chunking) ([]embeddings.Outcome, error) {
+	if chunking == nil {
+		return embeddings.Ingest(ctx, s.service, s.store, items)
+	}
+	store, can := s.store.(embeddings.SourceStore)
+	if !can {
+		return nil, fmt.Errorf("chunk: this server's store does not keep the chunks of a source together (%w)", errors.ErrUnsupported)
+	}
+	return embeddings.IngestChunks(ctx, s.service, store, items, *chunking)
 }
 
 func (s *server) cleanItems(ctx context.Context, model *embeddings.ModelInfo, items []embeddings.Item) (err error) {
