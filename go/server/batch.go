@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,7 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 		return nil, err
 	}
 	err := readObject(r, wire.Fields{
-		"chunk": readChunk(&chunking),
+		"chunk": readChunk(model, &chunking),
 		"items": func(value json.RawMessage) error {
 			return wire.List("items", value, s.limits.Texts, func(path string, value json.RawMessage) error {
 				item, err := wire.Item(path, value)
@@ -82,11 +83,22 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 	return answer, nil
 }
 
-// readChunk reads how texts are split.
-func readChunk(to **embeddings.Chunking) func(json.RawMessage) error {
-	return func(value json.RawMessage) (err error) {
-		*to, err = wire.Chunking("chunk", value)
-		return err
+// readChunk reads how texts are split. Numbers that the model does not take are refused before anything is done.
+func readChunk(model *embeddings.ModelInfo, to **embeddings.Chunking) func(json.RawMessage) error {
+	return func(value json.RawMessage) error {
+		chunking, err := wire.Chunking("chunk", value)
+		if err != nil {
+			return err
+		}
+		tokens := cmp.Or(chunking.MaxTokens, model.MaxTokens)
+		switch {
+		case tokens > model.MaxTokens:
+			return fmt.Errorf("chunk.max_tokens is %d; the model takes at most %d", tokens, model.MaxTokens)
+		case chunking.Overlap >= tokens:
+			return fmt.Errorf("chunk.overlap is %d; expected less than the %d tokens of a chunk", chunking.Overlap, tokens)
+		}
+		*to = chunking
+		return nil
 	}
 }
 

@@ -208,6 +208,8 @@ func TestChunksNeedAModelAndAStoreThatHaveThem(t *testing.T) {
 		`{"chunk": {"overlap": 1.5}, ` + items + `}`:   `chunk.overlap is "1.5"`,
 		`{"chunk": {"overlap": "1"}, ` + items + `}`:   "chunk.overlap is a string; expected a number",
 		`{"chunk": {"overlap": null}, ` + items + `}`:  "chunk.overlap is null; expected a number",
+		`{"chunk": {"max_tokens": 33}, ` + items + `}`: "chunk.max_tokens is 33; the model takes at most 32",
+		`{"chunk": {"overlap": 32}, ` + items + `}`:    "chunk.overlap is 32; expected less than the 32 tokens of a chunk",
 		`{"chunk": {}, "chunk": {}, ` + items + `}`:    `field "chunk" comes twice`,
 		`{"chunk": {"max_tokens": -1}, ` + items + `}`: `chunk.max_tokens is "-1"`,
 	} {

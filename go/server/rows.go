@@ -237,7 +237,7 @@ func (s *server) putSource(r *http.Request, model *embeddings.ModelInfo) (any, e
 	var item embeddings.Item
 	var chunking *embeddings.Chunking
 	err := readBody(r, wire.Fields{
-		"chunk": readChunk(&chunking),
+		"chunk": readChunk(model, &chunking),
 		"text": func(value json.RawMessage) (err error) {
 			item.Text, err = wire.Text("text", value)
 			return err

@@ -88,7 +88,7 @@ func (s *server) batchStream(w http.ResponseWriter, r *http.Request, model *embe
 			if err != nil {
 				return fmt.Errorf(`parameter "chunk": %w`, err)
 			}
-			return readChunk(&t.chunking)(document)
+			return readChunk(model, &t.chunking)(document)
 		},
 	})
 	if err != nil {
