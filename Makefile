@@ -56,9 +56,8 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall licences test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-install test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
-        test-avx512 bench bench-search lint \
-        header fmt clean distclean tools
+        test-openapi test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
+        test-avx512 soak bench bench-search bench-server lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -140,8 +139,12 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	$(call say,example corpus)
 	@mkdir -p var
 	@bin/qntx-embed ingest --model "$(MODEL)" --db var/dev.db examples/corpus.jsonl
-	$(call say,server (Ctrl-C ends it); try in another shell:)
-	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump'\n\n" "$(LISTEN)"
+	$(call say,server (Ctrl-C ends it))
+	@printf '%s\n' "  page    http://$(LISTEN)/" "  routes  http://$(LISTEN)/openapi.json, and docs/api.md says more" "" "Try in another shell:" "" \
+	  "  curl 'http://$(LISTEN)/api/search/semantic?q=how+do+I+stop+the+pump'" \
+	  "  curl --json '{\"text\": \"The night train leaves from platform 4.\"}' -X PUT http://$(LISTEN)/api/embeddings/sources/note/1" \
+	  "  curl 'http://$(LISTEN)/api/search/semantic?q=when+does+the+train+leave&limit=1'" \
+	  "  curl http://$(LISTEN)/api/embeddings/info" ""
 	@exec bin/qntx-embed serve --model "$(MODEL)" --db var/dev.db --listen "$(LISTEN)"
 
 test: build lint test-rust test-c test-go test-docs test-clients test-openapi ## Runs every check and test there is
@@ -184,20 +187,32 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	$(call say,Go tests without it)
 	@$(GO_PURE) vet ./...
 	@$(TEST_ENV) $(GO_PURE) test ./...
+	$(call say,examples/go-service with the native library and without it)
+	@$(GO) -C ../examples/go-service vet $(TAG) .
+	@$(TEST_ENV) export QNTX_EMBED_ONNXRUNTIME="$(ONNXRUNTIME)"; $(GO) -C ../examples/go-service test $(TAG) -race -count=1 .
+	@$(GO_PURE) -C ../examples/go-service vet .
+	@$(TEST_ENV) $(GO_PURE) -C ../examples/go-service test .
 
-test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, and those below
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-coexist test-sqlite test-sanitize test-memory \
-	  test-adapters test-fuzz test-avx512
+test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-packaging test-coexist test-sqlite \
+	  test-sanitize test-memory test-adapters test-fuzz test-avx512
+	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
 
-test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
+test-docs: build ## Runs the README's examples, and the commands of the guides, as they stand there
 	$(call say,README)
 	@$(TEST_ENV) python3 tests/readme.py
 	$(call say,docs/migration.md)
 	@$(TEST_ENV) python3 tests/migration.py
+	$(call say,docs/api.md and docs/tuning.md)
+	@$(TEST_ENV) python3 tests/guides.py docs/api.md docs/tuning.md
 
 test-install: package ## Installs into a new place, and builds and runs C and Go programs with that alone
 	$(call say,installed)
 	@$(TEST_ENV) tests/install/run.sh "$(MODEL)"
+
+test-packaging: package ## Checks packaging/: the unit by systemd-analyze, the Containerfile by hadolint and by doing its steps
+	$(call say,packaging)
+	@python3 tests/packaging/run.py
 
 test-coexist: package ## Runs C and Go programs that have another SQLite beside ours
 	$(call say,beside another SQLite)
@@ -246,6 +261,10 @@ test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machin
 	  "import json, sys; print([m['executable'] for m in map(json.loads, sys.stdin) if m.get('executable')][0])" >target/avx512/program && \
 	tests/avx512/run.sh "$$(cat target/avx512/program)" --test-threads=1 kernel::quantised
 
+soak: build ## Loads the server for 10 minutes: broken requests, hang-ups, slow readers, kill -9 (SOAK='-duration 60s')
+	$(call say,soak)
+	@$(TEST_ENV) go -C tests/soak run . -server "$(CURDIR)/bin/qntx-embed" -model "$(MODEL)" $(or $(SOAK),-duration 10m -settle 1m)
+
 bench: tools setup ## Measures speed beside other libraries, an hour (BENCH=--quick: 5 minutes): docs/benchmarks*.md
 	@python3 benches/run.py --model "$(MODEL)" --onnxruntime "$(ONNXRUNTIME)" $(BENCH)
 # The other options are those of embedding.
@@ -254,10 +273,14 @@ bench: tools setup ## Measures speed beside other libraries, an hour (BENCH=--qu
 bench-search: tools ## Measures search alone, 20 minutes (BENCH=--quick: 1 minute): docs/benchmarks-search.md
 	@python3 benches/search_run.py $(BENCH)
 
+bench-server: build ## Measures what HTTP leaves of the engine's rate: 64 clients of single texts, 2 minutes (docs/performance.md)
+	@$(GO) -C ../benches/served run $(TAG) . -server "$(CURDIR)/bin/qntx-embed" -model "$(MODEL)" -corpus "$(CURDIR)/examples/corpus.jsonl" \
+	  -onnxruntime "$(ONNXRUNTIME)" $(BENCH)
+
 lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	$(call say,format)
 	@cargo fmt --check
-	@files=$$(gofmt -l go) && [ -z "$$files" ] || { echo "not as gofmt has it (make fmt): $$files"; exit 1; }
+	@files=$$(gofmt -l go examples tests benches) && [ -z "$$files" ] || { echo "not as gofmt has it (make fmt): $$files"; exit 1; }
 	$(call say,clippy)
 	@cargo clippy --all-targets $(CARGO_FLAGS) -- -D warnings
 	$(call say,go vet and staticcheck)
@@ -265,6 +288,8 @@ lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	@$(GO_PURE) vet ./...
 	@$(GO) run $(STATICCHECK) $(TAG) ./...
 	@$(GO_PURE) run $(STATICCHECK) ./...
+	@$(GO) -C ../tests/soak vet .
+	@$(GO) -C ../benches/served vet $(TAG) .
 	$(call say,licences)
 	@python3 tools/licences.py
 
@@ -273,7 +298,7 @@ header: ## Writes include/qntx_embed.h from src/ffi
 
 fmt: ## Formats Rust and Go
 	@cargo fmt
-	@gofmt -w go
+	@gofmt -w go examples tests benches
 
 clean: ## Removes what was built; downloads and databases stay
 	@rm -rf target bin
