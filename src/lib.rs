@@ -26,6 +26,7 @@ pub mod index;
 mod kernel;
 mod model;
 mod pooling;
+pub mod projection;
 mod reindex;
 mod runtime;
 mod schedule;
