@@ -53,7 +53,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-install test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint \
+        test-openapi test-browser test-install test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint \
         header fmt clean distclean tools
 
 help: ## Shows this list
@@ -133,8 +133,9 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	$(call say,example corpus)
 	@mkdir -p var
 	@bin/qntx-embed ingest --model "$(MODEL)" --db var/dev.db examples/corpus.jsonl
-	$(call say,server (Ctrl-C ends it); try in another shell:)
-	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump'\n\n" "$(LISTEN)"
+	$(call say,server (Ctrl-C ends it))
+	@printf "  http://%s/ is its page: search, see the map, drop a file of lines or JSON Lines on it\n" "$(LISTEN)"
+	@printf "  curl 'http://%s/api/search/semantic?q=how+do+I+stop+the+pump' asks it from another shell\n\n" "$(LISTEN)"
 	@exec bin/qntx-embed serve --model "$(MODEL)" --db var/dev.db --listen "$(LISTEN)"
 
 test: build lint test-rust test-c test-go test-docs test-clients test-openapi ## Runs every check and test there is
@@ -170,7 +171,7 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, and those below
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-coexist test-sqlite test-sanitize test-avx512
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-browser test-install test-coexist test-sqlite test-sanitize test-avx512
 
 test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)
@@ -205,6 +206,11 @@ test-clients: build ## Drives the server with clients of others: the openai pack
 test-openapi: build ## Drives the server with what openapi.json says, right and wrong (schemathesis)
 	$(call say,openapi.json)
 	@$(TEST_ENV) python3 tests/clients/run.py openapi
+
+test-browser: build ## Drives the page in a headless Chromium, which must be installed; pictures in target/browser
+	$(call say,the page)
+	@$(GO_PURE) build -o ../target/browser/qntx-embed-stub ./cmd/qntx-embed
+	@$(TEST_ENV) python3 tests/browser/run.py $(WORD)
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)
