@@ -95,13 +95,11 @@ pub fn place(vectors: &[f32], dimensions: usize, points: &[[f32; 2]], vector: &[
     if points.is_empty() {
         fail!(InvalidArgument, "the map has no points to place another between");
     }
-    let query = unit_rows(vector, dimensions, "vector")?;
-    let query = query.as_slice().unwrap_or_default();
-    let mut nearest: Vec<(f64, usize)> = Vec::with_capacity(points.len());
-    for (i, row) in vectors.chunks_exact(dimensions).enumerate() {
-        let row = unit_rows(row, dimensions, "vectors")?;
-        nearest.push((blob::squared_distance(row.as_slice().unwrap_or_default(), query), i));
-    }
+    let (rows, vector) = (unit_rows(vectors, dimensions, "vectors")?, unit_rows(vector, dimensions, "vector")?);
+    let distance = |row: ArrayView1<'_, f32>| {
+        blob::squared_distance(row.to_slice().unwrap_or_default(), vector.as_slice().unwrap_or_default())
+    };
+    let mut nearest: Vec<(f64, usize)> = rows.outer_iter().map(distance).zip(0..).collect();
     nearest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     nearest.truncate(PLACED_BY);
     let (least, first) = nearest[0];
