@@ -90,7 +90,7 @@ def picture(opened, name):
     found = Axe().run(opened).response
     assert not found["violations"], f"{name}: " + "; ".join(
         f"{v['id']}: {v['help']} at {[n['html'] for n in v['nodes']][:3]}" for v in found["violations"])
-    wide = opened.evaluate("document.documentElement.scrollWidth - innerWidth")
+    wide = opened.evaluate("document.documentElement.scrollWidth") - opened.viewport_size["width"]
     assert wide <= 0, f"{name} is {wide} pixels wider than its window"
 
 

@@ -46,9 +46,9 @@ async function add(file, done) {
   $('import-state').textContent = 'Reading…';
   let ended = '';
   try {
-    for await (const { items, read } of pieces(file)) {
+    for await (const { items, share } of pieces(file)) {
       await send(items, counts, signal);
-      $('import-bar').value = read / file.size;
+      $('import-bar').value = share;
       $('import-state').textContent = told(counts);
     }
     ended = counts.inserted + counts.replaced + counts.unchanged + counts.failed ? 'Done: ' : 'The file has no texts. ';
@@ -76,18 +76,22 @@ function problem(text) {
   if ($('import-errors').childElementCount < ERRORS_SHOWN) $('import-errors').append(element('li', '', text));
 }
 
-/** A file's lines as items, some at a time, and how many bytes were read for them. */
+/** A file's lines as items, some at a time, and what share of the file they and those before them are. */
 async function* pieces(file) {
   const reader = file.stream().getReader();
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const reading = { name: file.name, line: 0, structured: /\.(jsonl|ndjson)$/i.test(file.name) || undefined };
-  let [rest, read, items, characters] = ['', 0, [], 0];
+  let [rest, read, decoded, used, items, characters] = ['', 0, 0, 0, [], 0];
+  // Of what is not decoded yet a byte is taken for a character.
+  const share = () => Math.min(1, used / Math.max(1, decoded + file.size - read));
   for (let more = true; more;) {
     const { done, value } = await reader.read();
     more = !done;
     read += value?.length ?? 0;
     try {
-      rest += decoder.decode(value, { stream: more });
+      const text = decoder.decode(value, { stream: more });
+      decoded += text.length;
+      rest += text;
     } catch {
       throw new Error(`Near line ${reading.line + 1} the file is not UTF-8.`);
     }
@@ -95,17 +99,18 @@ async function* pieces(file) {
     rest = more ? lines.pop() : '';
     for (const line of lines) {
       reading.line += 1;
+      used += line.length + 1;
       const item = itemOf(line, reading);
       if (!item) continue;
       items.push(item);
       characters += line.length;
       if (items.length >= PIECE_LINES || characters >= PIECE_CHARACTERS) {
-        yield { items, read };
+        yield { items, share: share() };
         [items, characters] = [[], 0];
       }
     }
   }
-  if (items.length) yield { items, read };
+  if (items.length) yield { items, share: share() };
 }
 
 /** A line's item, and which line it is. Lines of JSON may leave out their source: it is the file and the line then. */
