@@ -36,7 +36,7 @@ pub fn of_all(
                 // Squares of distances are not negative, so their bits are in their order, and one number sorts by both.
                 |(i, (product, square))| {
                     let squared = (squares[own] + square - 2.0 * product).max(0.0);
-                    u64::from(squared.to_bits()) << 32 | i as u64
+                    (u64::from(squared.to_bits()) << 32) | i as u64
                 },
             ));
             if wanted < candidates.len() {
