@@ -185,6 +185,14 @@ FUNCTION(qntx_embed_blob_deserialize, { const uint8_t *data; size_t len; float *
 FUNCTION(qntx_embed_similarity, { const float *a; const float *b; size_t dimensions; float *similarity; },
          a->a, a->b, a->dimensions, a->similarity)
 
+FUNCTION(qntx_embed_project,
+         { const float *vectors; size_t count; size_t dimensions; const qntx_embed_project_options *options; float *points;
+           size_t points_len; },
+         a->vectors, a->count, a->dimensions, a->options, a->points, a->points_len)
+FUNCTION(qntx_embed_project_place,
+         { const float *vectors; size_t count; size_t dimensions; const float *points; const float *vector; float *point; },
+         a->vectors, a->count, a->dimensions, a->points, a->vector, a->point)
+
 static void wrong_vectors_and_blobs_are_refused(void) {
   {
     qntx_embed_blob blob = {NULL, 0};
@@ -220,6 +228,40 @@ static void wrong_vectors_and_blobs_are_refused(void) {
     NULL_REFUSED(qntx_embed_similarity, b);
     NULL_REFUSED(qntx_embed_similarity, similarity);
     LENGTH(qntx_embed_similarity, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+  }
+}
+
+static void wrong_arguments_of_maps_are_refused(void) {
+  static const float vectors[6] = {1, 0, 0, 0, 1, 0};
+  float points[4] = {7, 7, 7, 7};
+  {
+    qntx_embed_project_options options = {.size = sizeof options};
+    const qntx_embed_project_arguments right = {vectors, 2, 3, &options, points, 4};
+    NULL_REFUSED(qntx_embed_project, vectors);
+    LENGTH(qntx_embed_project, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    LENGTH(qntx_embed_project, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    SIZE(qntx_embed_project, options, qntx_embed_project_options);
+    options.cancel = freed_cancel();
+    INVALID(qntx_embed_project, "options.cancel is no qntx_embed_cancel", (void)0);
+    options.cancel = NULL;
+    NULL_REFUSED(qntx_embed_project, points);
+    LENGTH(qntx_embed_project, points_len, QNTX_EMBED_STATUS_DIMENSIONS);
+    REFUSED_WITH(qntx_embed_project, QNTX_EMBED_STATUS_DIMENSIONS, "3", wrong.points_len = 3);
+    for (size_t i = 0; i < 4; i++) CHECK(points[i] == 7);
+    RIGHT(qntx_embed_project);
+    NULL_TAKEN(qntx_embed_project, options);
+  }
+  {
+    float point[2] = {7, 7};
+    const qntx_embed_project_place_arguments right = {vectors, 2, 3, points, vectors, point};
+    NULL_REFUSED(qntx_embed_project_place, vectors);
+    LENGTH(qntx_embed_project_place, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    LENGTH(qntx_embed_project_place, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    NULL_REFUSED(qntx_embed_project_place, points);
+    NULL_REFUSED(qntx_embed_project_place, vector);
+    NULL_REFUSED(qntx_embed_project_place, point);
+    CHECK(point[0] == 7 && point[1] == 7);
+    RIGHT(qntx_embed_project_place);
   }
 }
 
@@ -502,6 +544,7 @@ FUNCTION(qntx_embed_store_list,
 FUNCTION(qntx_embed_store_count,
          { const qntx_embed_store *store; qntx_embed_str fingerprint; qntx_embed_str filter; size_t *count; },
          a->store, a->fingerprint, a->filter, a->count)
+FUNCTION(qntx_embed_store_revision, { const qntx_embed_store *store; uint64_t *revision; }, a->store, a->revision)
 FUNCTION(qntx_embed_store_search,
          { const qntx_embed_store *store; const float *query; size_t dimensions; const qntx_embed_search_options *options;
            qntx_embed_rows **rows; },
@@ -544,6 +587,14 @@ static void wrong_arguments_of_reading_are_refused(void) {
     CHECK(rows == NULL);
     NULL_TAKEN(qntx_embed_store_list, options);
     qntx_embed_rows_free(rows);
+  }
+  {
+    uint64_t revision = 77;
+    const qntx_embed_store_revision_arguments right = {some.store, &revision};
+    HANDLE(qntx_embed_store_revision, store);
+    NULL_REFUSED(qntx_embed_store_revision, revision);
+    CHECK(revision == 77);
+    RIGHT(qntx_embed_store_revision);
   }
   {
     size_t count = 77;
@@ -758,6 +809,7 @@ static void what_was_freed_is_not_freed_again(void) {
 int main(void) {
   TEST(what_the_table_needs_is_there);
   TEST(wrong_vectors_and_blobs_are_refused);
+  TEST(wrong_arguments_of_maps_are_refused);
   TEST(wrong_arguments_of_models_are_refused);
   TEST(wrong_arguments_of_embedding_are_refused);
   TEST(wrong_arguments_of_writing_are_refused);
