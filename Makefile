@@ -53,7 +53,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-install test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint \
+        test-openapi test-cluster test-install test-coexist test-sqlite test-sanitize test-fuzz test-avx512 bench bench-search lint \
         header fmt clean distclean tools
 
 help: ## Shows this list
@@ -170,7 +170,8 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(TEST_ENV) $(GO_PURE) test ./...
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, and those below
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-coexist test-sqlite test-sanitize test-avx512
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-coexist test-sqlite test-sanitize test-avx512 \
+	  test-cluster
 
 test-docs: build ## Runs the README's examples, and the commands of docs/migration.md, as they stand there
 	$(call say,README)
@@ -205,6 +206,13 @@ test-clients: build ## Drives the server with clients of others: the openai pack
 test-openapi: build ## Drives the server with what openapi.json says, right and wrong (schemathesis)
 	$(call say,openapi.json)
 	@$(TEST_ENV) python3 tests/clients/run.py openapi
+
+test-cluster: build ## Tests the store on Weaviate with a cluster of three nodes on this machine (builds the server once)
+	@tools/weaviate.sh
+	$(call say,a Weaviate cluster)
+	@$(TEST_ENV) export QNTX_EMBED_TEST_WEAVIATE="$(CURDIR)/third_party/weaviate/weaviate-server"; \
+	  $(GO) test $(TAG) -count=1 -timeout 30m ./store/... && \
+	  $(GO) test $(TAG) -count=1 -timeout 10m -run 'TestTwoServersBehindOneAddressAnswerAsOne|TestACopyGoesToAClusterAndBack' ./cmd/qntx-embed
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)

@@ -38,7 +38,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	config.Keys = files.keys
 
 	if f.serve.attestations != "" {
-		if sameFile(f.serve.attestations, f.db) {
+		if f.cluster.url == "" && sameFile(f.serve.attestations, f.db) {
 			return fmt.Errorf("--attestations and --db are the same file, '%s': two copies of SQLite in one process destroy it; "+
 				"give the embeddings a file of their own", f.db)
 		}
@@ -58,7 +58,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	case err != nil:
 		return err
 	default:
-		store, err := embeddings.OpenEmbeddingStore(f.db, f.store...)
+		store, err := openAny(f)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	stop := files.reload(log)
 	defer stop()
-	log.Info("listening", "address", scheme+"://"+listener.Addr().String(), "model", f.model, "db", f.db, "rows", rows)
+	log.Info("listening", "address", scheme+"://"+listener.Addr().String(), "model", f.model, "db", f.place(), "rows", rows)
 	return serve(ctx, listener, server.New(config), log, &f.serve)
 }
 

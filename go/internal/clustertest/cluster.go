@@ -26,6 +26,7 @@ type Cluster struct {
 	server string // the program
 	base   int    // the first of the ports: eight for each node
 	extra  []string
+	root   string
 	nodes  [Nodes]*node
 }
 
@@ -48,6 +49,7 @@ func Start(t testing.TB, environment ...string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.root = root
 	t.Cleanup(func() {
 		for i := range c.nodes {
 			c.Kill(i)
@@ -207,6 +209,26 @@ func (c *Cluster) signal(i int, signal syscall.Signal) {
 	if err := c.nodes[i].command.Process.Signal(signal); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// Directory is where the nodes have their files.
+func (c *Cluster) Directory() string { return c.root }
+
+// Memory is what the nodes hold in memory together, in bytes, and 0 where the system does not say it.
+func (c *Cluster) Memory() (bytes int) {
+	for _, n := range c.nodes {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.command.Process.Pid))
+		if err != nil {
+			return 0
+		}
+		for line := range strings.Lines(string(status)) {
+			kib := 0
+			if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kib); err == nil {
+				bytes += kib << 10
+			}
+		}
+	}
+	return bytes
 }
 
 // freePorts finds as many ports in a row as a cluster needs.

@@ -51,7 +51,7 @@ func defaults() settings {
 	return settings{
 		prefix: "QntxEmbed", shards: 1, replicas: 3, read: Quorum, write: Quorum,
 		attempt: 10 * time.Second, patience: 30 * time.Second,
-		index: hnsw{ef: 256, construction: 256, connections: 32},
+		index: hnsw{ef: 256, construction: 128, connections: 32},
 	}
 }
 

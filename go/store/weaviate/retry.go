@@ -2,6 +2,7 @@ package weaviate
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -35,6 +36,9 @@ var passing = []string{
 
 // isPassing says that a call may be made again later.
 func isPassing(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
 	if _, ok := errors.AsType[*unreachable](err); ok {
 		return true
 	}

@@ -64,7 +64,7 @@ var (
 //
 //	shards=1 replicas=3      of the collections that are made; what is there stays as it is
 //	read=quorum write=quorum how many replicas must answer: one, quorum, all
-//	ef=256 construction=256 connections=32 quantisation=none
+//	ef=256 construction=128 connections=32 quantisation=none
 //	                         of the vector indexes that are made; none, sq, bq or rq
 //	prefix=QntxEmbed         what names of collections begin with: several stores in one cluster
 //	attempt=10s              after which the next host is asked
