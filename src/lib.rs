@@ -24,6 +24,7 @@ mod head;
 #[doc(hidden)]
 pub mod index;
 mod kernel;
+mod large;
 mod model;
 mod pooling;
 mod reindex;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::manifest;
+use crate::large;
 use crate::error::{Result, fail};
 
 /// A model directory and what was read from it so far.
@@ -112,7 +113,7 @@ impl Files {
                 manifest::NAME
             );
         }
-        let bytes = match std::fs::read(path) {
+        let bytes = match large::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(e) => fail!(Io, "{}: {file} cannot be read: {e}", self.name()),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::files::Files;
 use super::parse;
 use crate::error::{Code, Error, Result, fail};
+use crate::large;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -95,10 +96,11 @@ impl Weights {
             );
         }
         let bytes = &shard.bytes[entry.range.clone()];
-        let data = match entry.dtype {
-            Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::BF16 => bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        let mut data = large::with_capacity(shape.iter().product());
+        match entry.dtype {
+            Dtype::F32 => data.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+            Dtype::F16 => data.extend(bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
+            Dtype::BF16 => data.extend(bytes.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
             other => fail!(ModelUnsupported, "{directory}: tensor '{name}' is {other:?}; supported: F32, F16, BF16"),
         };
         Ok(Tensor { shape: shape.to_vec(), data })

@@ -153,6 +153,9 @@ impl Factory {
 fn configure(builder: SessionBuilder, threads: usize) -> ort::Result<SessionBuilder> {
     Ok(builder
         .with_intra_threads(threads)?
+        // Initializers are read where they are, which `ort` keeps as long as the session, and not from a copy. An ONNX
+        // Runtime that does not know the key makes one.
+        .with_config_entry("session.use_external_initializer_file_buffers_directly", "1")?
         // Batches differ in size, so a plan made for one fits no other.
         .with_memory_pattern(false)?)
 }
