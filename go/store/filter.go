@@ -13,8 +13,8 @@ const (
 	maxConditions = 10_000
 )
 
-// CheckFilter refuses a filter that is none, and gives it with its values in the form that rows have: times as [Timestamp]
-// writes them. The zero Filter becomes And().
+// CheckFilter refuses a filter that is none, and gives it with its values in the form that rows have: times as
+// [Timestamp] writes them. The zero Filter becomes And().
 func CheckFilter(filter embeddings.Filter) (embeddings.Filter, error) {
 	written, err := json.Marshal(filter) // says what is wrong with a value
 	if err != nil {

@@ -19,7 +19,8 @@ func BestOfSource(matches []embeddings.Match) []embeddings.Match {
 	})
 }
 
-// Fuse makes one order of those by vector and by words, by reciprocal rank (docs/search.md): the first Depth of each count.
+// Fuse makes one order of those by vector and by words, by reciprocal rank (docs/search.md): the first Depth of each
+// count.
 func Fuse(near, worded []embeddings.Match, f *embeddings.Fusion) []embeddings.Match {
 	near, worded = near[:min(len(near), f.Depth)], worded[:min(len(worded), f.Depth)]
 	fused := make([]embeddings.Match, 0, len(near)+len(worded))

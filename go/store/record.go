@@ -16,8 +16,8 @@ const (
 	maxDimensions = 8192
 )
 
-// CheckRecord refuses what no store takes, and gives the record's metadata as it will come back, and as JSON. A record without
-// a vector passes: only the store knows whether it has one.
+// CheckRecord refuses what no store takes, and gives the record's metadata as it will come back, and as JSON. A record
+// without a vector passes: only the store knows whether it has one.
 func CheckRecord(r *embeddings.Record) (metadata embeddings.Metadata, written []byte, err error) {
 	for _, name := range []struct{ what, value string }{
 		{"id", r.ID}, {"source_type", r.SourceType}, {"source_id", r.SourceID}, {"model", r.Model}, {"fingerprint", r.Fingerprint},

@@ -16,8 +16,8 @@ const (
 	leastDepth      = 100
 )
 
-// CheckSearch refuses a search that makes no sense, and gives the options with their defaults and a filter as [CheckFilter]
-// gives it. Fusion is there where Words are.
+// CheckSearch refuses a search that makes no sense, and gives the options with their defaults and a filter as
+// [CheckFilter] gives it. Fusion is there where Words are.
 func CheckSearch(query []float32, o embeddings.SearchOptions) (embeddings.SearchOptions, error) {
 	var err error
 	if o.Filter, err = CheckFilter(o.Filter); err != nil {
@@ -85,8 +85,8 @@ func checkFusion(given *embeddings.Fusion, limit int) (*embeddings.Fusion, error
 	return &f, nil
 }
 
-// Measure sets the similarity and the distance of a match to a query, from its vector: in f64, so that they do not depend on
-// the engine. Vectors of different sizes are not alike at all.
+// Measure sets the similarity and the distance of a match to a query, from its vector: in f64, so that they do not
+// depend on the engine. Vectors of different sizes are not alike at all.
 func Measure(m *embeddings.Match, query []float32) {
 	cosine := cosine(query, m.Vector)
 	m.Similarity, m.Distance = float32(cosine), float32(math.Sqrt(max(2-2*cosine, 0)))

@@ -1,6 +1,6 @@
 // Package store has what every engine behind [embeddings.Store] needs and none of them gives: the checks that make all
-// stores refuse the same, and the arithmetic of a search that is the same whatever has found the rows. docs/engines.md says
-// how an engine is added with it.
+// stores refuse the same, and the arithmetic of a search that is the same whatever has found the rows. docs/engines.md
+// says how an engine is added with it.
 //
 // Everything here is plain Go over plain values, keeps nothing, and may be used by any number of goroutines at once.
 package store

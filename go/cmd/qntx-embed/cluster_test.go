@@ -20,8 +20,8 @@ import (
 	"github.com/teranos/libqntx_embed/go/internal/testenv"
 )
 
-// balanced is one address before several servers: a request goes to the next of them, or, where that does not answer, to the
-// one after it.
+// balanced is one address before several servers: a request goes to the next of them, or, where that does not answer,
+// to the one after it.
 func balanced(t *testing.T, addresses ...string) string {
 	t.Helper()
 	var next atomic.Int64

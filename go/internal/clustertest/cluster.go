@@ -36,8 +36,8 @@ type node struct {
 	ended   chan struct{}
 }
 
-// Start runs a new cluster until the end of the test, whatever that is. The test is skipped where there is no server to run:
-// `make test-cluster` builds it and names it in QNTX_EMBED_TEST_WEAVIATE. The environment is added to each node's.
+// Start runs a new cluster until the end of the test, whatever that is. The test is skipped where there is no server to
+// run: `make test-cluster` builds it and names it in QNTX_EMBED_TEST_WEAVIATE. The environment is added to each node's.
 func Start(t testing.TB, environment ...string) *Cluster {
 	t.Helper()
 	server := os.Getenv("QNTX_EMBED_TEST_WEAVIATE")

@@ -111,8 +111,8 @@ func readCollection(class *models.Class) (*collection, error) {
 	return c, nil
 }
 
-// all gives the collections of every model, in the order of their names. Other servers make collections too, so the engine
-// is asked each time.
+// all gives the collections of every model, in the order of their names. Other servers make collections too, so the
+// engine is asked each time.
 func (s *Store) all(ctx context.Context) (found []*collection, err error) {
 	err = s.retry(ctx, "read the schema", func() error {
 		found = nil
@@ -271,8 +271,8 @@ func (s *Store) withKeys(ctx context.Context, c *collection, keys map[string]boo
 	return c, nil
 }
 
-// knows says whether any row may have a key of metadata; it asks the engine about one that it does not know, which another
-// client may have added.
+// knows says whether any row may have a key of metadata; it asks the engine about one that it does not know, which
+// another client may have added.
 func (s *Store) knows(ctx context.Context, c *collection, key string) (bool, error) {
 	name := metaProperty(key)
 	if c.properties[name] {
@@ -293,7 +293,7 @@ func (s *Store) knows(ctx context.Context, c *collection, key string) (bool, err
 
 // otherSize refuses vectors of another size than a collection has.
 func (c *collection) otherSize(dimensions int) error {
-	return fmt.Errorf("Weaviate keeps vectors of one size for each model: the collection %s of fingerprint %q has %d dimensions, here are "+
-		"%d (%w); give vectors of other dimensions a fingerprint of their own, or use a SQLite file", c.name, c.fingerprint, c.dimensions,
-		dimensions, errors.ErrUnsupported)
+	return fmt.Errorf("vectors of %d dimensions for fingerprint %q, whose collection %s in Weaviate has %d dimensions, and can have no others "+
+		"(%w); give vectors of other dimensions a fingerprint of their own, or use a SQLite file", dimensions, c.fingerprint, c.name,
+		c.dimensions, errors.ErrUnsupported)
 }

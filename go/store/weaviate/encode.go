@@ -9,10 +9,10 @@ import (
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
 
-// Filters of this project compare exactly: texts by their bytes, numbers by value over 64 bits of integers and floats at once,
-// and nothing across types. The engine's own numbers are floats, and its texts lose blanks at their ends. So each value is
-// written as a text whose byte order is the order of the values of its type, and which begins with a letter for the type;
-// "field" tokenisation leaves such a text as it is.
+// Filters of this project compare exactly: texts by their bytes, numbers by value over 64 bits of integers and floats
+// at once, and nothing across types. The engine's own numbers are floats, and its texts lose blanks at their ends. So
+// each value is written as a text whose byte order is the order of the values of its type, and which begins with a
+// letter for the type; "field" tokenisation leaves such a text as it is.
 
 // The first letter of a value's text, in a row of which each is before the next.
 const (
@@ -65,9 +65,9 @@ func metaProperty(key string) string {
 // fieldProperty is the engine's name for a field that every row has.
 func fieldProperty(field embeddings.Field) string { return "field_" + string(field) }
 
-// order is a number that grows with the id, as far as its first 12 characters say it: the engine sorts by numbers in no time,
-// and by texts by reading every row. It tells all UUIDs apart that differ in their first 44 bits. Characters that no
-// UUID has end it, because several of them share a digit.
+// order is a number that grows with the id, as far as its first 12 characters say it: the engine sorts by numbers in no
+// time, and by texts by reading every row. It tells all UUIDs apart that differ in their first 44 bits. Characters that
+// no UUID has end it, because several of them share a digit.
 func order(id string) float64 {
 	const characters, digits = 12, 21 // 21^12 is less than 2^53
 	n, ended := 0.0, false

@@ -16,8 +16,8 @@ import (
 // maxRows is the engine's QUERY_MAXIMUM_RESULTS where nobody has changed it: what one query gives, offset included.
 const maxRows = 10_000
 
-// The queries are written here and not by the client's builders: those quote as Go does, and GraphQL does not know all of its
-// escapes.
+// The queries are written here and not by the client's builders: those quote as Go does, and GraphQL does not know all
+// of its escapes.
 
 // text quotes a string. The escapes of JSON are GraphQL's too.
 func text(s string) string {

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
 
-// hosts sends each request to one node, and to the next one where that does not answer. All that this package asks for may be
-// asked for twice: rows have ids that follow from what they are, and what is deleted is deleted.
+// hosts sends each request to one node, and to the next one where that does not answer. All that this package asks for
+// may be asked for twice: rows have ids that follow from what they are, and what is deleted is deleted.
 type hosts struct {
 	base    http.RoundTripper
 	names   []string
@@ -62,7 +63,7 @@ func (h *hosts) RoundTrip(req *http.Request) (*http.Response, error) {
 // unreachable is that no node has answered.
 type unreachable struct{ failures error }
 
-func (e *unreachable) Error() string { return e.failures.Error() }
+func (e *unreachable) Error() string { return strings.ReplaceAll(e.failures.Error(), "\n", "; ") }
 func (e *unreachable) Unwrap() error { return e.failures }
 
 // ask sends the request to one node and reads its whole answer.
@@ -94,7 +95,8 @@ func (h *hosts) ask(req *http.Request, i int) (*http.Response, error) {
 	return response, nil
 }
 
-// order is the nodes in the order in which they are asked: the one that answered last, those after it, and those that rest.
+// order is the nodes in the order in which they are asked: the one that answered last, those after it, and those that
+// rest.
 func (h *hosts) order(now time.Time) []int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -49,8 +49,8 @@ func (s *Store) Get(ctx context.Context, id string) (*embeddings.Embedding, erro
 	return nil, fmt.Errorf("%w: there is no row with the id '%s'", embeddings.ErrNotFound, id)
 }
 
-// GetBySource gives all chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of all.
-// ErrNotFound where there is none.
+// GetBySource gives all chunks of a source, in their order: of the model of this fingerprint or, where it is empty, of
+// all. ErrNotFound where there is none.
 func (s *Store) GetBySource(ctx context.Context, sourceType, sourceID, fingerprint string) ([]embeddings.Embedding, error) {
 	var rows []embeddings.Embedding
 	selection := embeddings.Selection{Fingerprint: fingerprint, Filter: bySource(sourceType, sourceID)}
@@ -94,8 +94,8 @@ func (s *Store) Count(ctx context.Context, selection embeddings.Selection) (int,
 	return total, nil
 }
 
-// List gives rows in the order of their ids; an error is the last that is given. Rows are read in pages, and nothing is held
-// open between two of them. A row that is written meanwhile is given or not.
+// List gives rows in the order of their ids; an error is the last that is given. Rows are read in pages, and nothing is
+// held open between two of them. A row that is written meanwhile is given or not.
 func (s *Store) List(ctx context.Context, options embeddings.ListOptions) iter.Seq2[*embeddings.Embedding, error] {
 	return func(yield func(*embeddings.Embedding, error) bool) {
 		err := s.usable(ctx)

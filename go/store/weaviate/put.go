@@ -23,9 +23,9 @@ const (
 	lookups   = 16  // rows that are read at once
 )
 
-// Put stores records and says of each what was done. All are checked before one is written. Where the engine fails in the
-// middle and does not come back in time, the error is an ErrStoreUnavailable that says so, and some records may be there: the
-// same Put again completes it.
+// Put stores records and says of each what was done. All are checked before one is written. Where the engine fails in
+// the middle and does not come back in time, the error is an ErrStoreUnavailable that says so, and some records may be
+// there: the same Put again completes it.
 func (s *Store) Put(ctx context.Context, records []embeddings.Record) ([]embeddings.Outcome, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -178,8 +178,8 @@ func (s *Store) byObjectID(ctx context.Context, c *collection, id string, vector
 	return row, s.gone(ctx, c, err)
 }
 
-// ownIDs refuses a new row with the id of another one. Two clients that give one id at once to two rows are not noticed: the
-// engine has no such key.
+// ownIDs refuses a new row with the id of another one. Two clients that give one id at once to two rows are not
+// noticed: the engine has no such key.
 func (s *Store) ownIDs(ctx context.Context, rows, changed map[string]*embeddings.Embedding) error {
 	taken := make(map[string]string, len(rows)) // the engine's ids, by ours
 	var given []any
@@ -301,8 +301,9 @@ func (s *Store) writeBatch(ctx context.Context, c *collection, rows []*embedding
 	return err
 }
 
-// PutSources stores records as Put does, as all that their sources have: other chunks of a record's source and fingerprint are
-// deleted after it, and it gives how many these were. Between the two, searches can find old and new ones.
+// PutSources stores records as Put does, as all that their sources have: other chunks of a record's source and
+// fingerprint are deleted after it, and it gives how many these were. Between the two, searches can find old and new
+// ones.
 func (s *Store) PutSources(ctx context.Context, records []embeddings.Record) ([]embeddings.Outcome, int, error) {
 	outcomes, err := s.Put(ctx, records)
 	if err != nil {
@@ -391,8 +392,8 @@ func (s *Store) DeleteBySource(ctx context.Context, sourceType, sourceID string)
 	return s.deleteIn(ctx, bySource(sourceType, sourceID), 0)
 }
 
-// DeleteWhere deletes the rows that pass a filter and gives how many there were. The zero Filter is an ErrInvalidArgument:
-// And() is all rows.
+// DeleteWhere deletes the rows that pass a filter and gives how many there were. The zero Filter is an
+// ErrInvalidArgument: And() is all rows.
 func (s *Store) DeleteWhere(ctx context.Context, filter embeddings.Filter) (int, error) {
 	if filter.IsZero() {
 		return 0, invalid("the filter is empty; to delete all rows, say so: And()")

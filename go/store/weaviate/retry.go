@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +25,21 @@ type failure struct {
 
 func (e *failure) Error() string { return e.message }
 
-// passing are words of messages about what is over in a while: nodes that come and go, a schema that is on its way. The engine
-// gives no codes for them.
-var passing = []string{
-	"consistency level", "cannot query field", "no such prop", "could not find class", "class not found", "does not exist in schema",
-	"unknown argument", "not found in schema", "leader", "connection refused", "connection reset", "broken pipe", "i/o timeout",
-	"deadline exceeded", "context canceled", "eof", "no such host", "unavailable", "not ready", "not enough replicas", "no replica",
-	"cannot reach", "overloaded", "memory pressure", "shutdown", "shutting down", "loading", "read-only", "schema version", "connect:",
-	"local index", "shard not found", "cannot be read", "unmarshal response",
+// The engine gives no codes for what went wrong inside of it, and while nodes come and go it has many words for that.
+// What it says of a query that was understood is over in a while, unless it has one of the lasting words and none of
+// the passing ones: those of a schema that is on its way, and of nodes. What it refuses by its status (4xx) stays,
+// unless it has a passing one.
+var (
+	lasting = []string{"query maximum results", "syntax error", "invalid", "unsupported", "not supported", "vector lengths", "not enabled"}
+	passing = []string{
+		"no such prop", "could not find class", "class not found", "does not exist in schema", "not found in schema", "schema version",
+		"consistency level", "leader", "connection refused", "deadline exceeded", "overloaded", "memory pressure",
+	}
+)
+
+func has(message string, words []string) bool {
+	message = strings.ToLower(message)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(message, word) })
 }
 
 // isPassing says that a call may be made again later.
@@ -46,16 +54,13 @@ func isPassing(err error) bool {
 	if !ok {
 		return false
 	}
-	if f.status == http.StatusTooManyRequests || f.status == http.StatusGatewayTimeout {
+	switch {
+	case f.status == http.StatusTooManyRequests || has(f.message, passing):
 		return true
+	case f.status >= 400 && f.status < 500:
+		return false
 	}
-	message := strings.ToLower(f.message)
-	for _, word := range passing {
-		if strings.Contains(message, word) {
-			return true
-		}
-	}
-	return false
+	return !has(f.message, lasting)
 }
 
 // First and longest wait between two tries.

@@ -14,8 +14,8 @@ import (
 	"github.com/teranos/libqntx_embed/go/store"
 )
 
-// Search gives the rows nearest to a vector, or those with words, or both as the options say: best first. What is not as in a
-// file is said at the top of this package.
+// Search gives the rows nearest to a vector, or those with words, or both as the options say: best first. What is not
+// as in a file is said at the top of this package.
 func (s *Store) Search(ctx context.Context, query []float32, options embeddings.SearchOptions) ([]embeddings.Match, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
