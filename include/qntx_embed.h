@@ -16,6 +16,11 @@
 //   NULL after a failure. Freeing NULL is fine; freeing twice is not. What the caller passes in is read during the
 //   call; nothing of it is kept.
 //
+// Mistakes
+//   Each object begins with a word that says what it is, until it is freed. So one that was freed, or that is of another
+//   type, is often noticed: it is then refused with QNTX_EMBED_STATUS_INVALID_ARGUMENT, and counts as NULL where there is no
+//   status, also for ..._free. That finds mistakes in tests. It is no promise: the memory may be another object's by then.
+//
 // Threads
 //   `const T *` means: any number of threads at once. `T *` means: one thread, and nobody else at that time. No function
 //   ties its result to the thread that called it.
@@ -108,6 +113,16 @@
 
 // There was one with the same content.
 #define QNTX_EMBED_OUTCOME_UNCHANGED 2
+
+// Something did not work, and somebody should look at it.
+#define QNTX_EMBED_LOG_ERROR 1
+
+// It works, and is not as it should be: a file that is damaged or can only be read, what opens slowly, what ONNX Runtime
+// warns of.
+#define QNTX_EMBED_LOG_WARNING 2
+
+// What was done that is not done often: a model opened, a migration applied, an index built.
+#define QNTX_EMBED_LOG_INFO 3
 
 // What a function says of its call. The numbers never change and are never reused; later versions may add some, so
 // treat one that is unknown as a failure.
@@ -244,6 +259,11 @@ typedef struct qntx_embed_manifest_info {
   char fingerprint[65];
 } qntx_embed_manifest_info;
 
+// Gets lines for the caller's log: one of `QNTX_EMBED_LOG_...`, later versions may add some, and a line of UTF-8 that is
+// valid during the call and has no text of anybody's in it. It is called on any thread, from several at once, until the
+// object is freed. It must not use that object, nor leave by an exception or longjmp.
+typedef void (*qntx_embed_log_function)(void *context, uint32_t level, struct qntx_embed_str line);
+
 // How to open a model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_model_options {
   // `sizeof(qntx_embed_model_options)`.
@@ -271,6 +291,10 @@ typedef struct qntx_embed_model_options {
   uint32_t require_manifest;
   // 0.
   uint32_t reserved;
+  // NULL, or what gets lines for the caller's log.
+  qntx_embed_log_function log;
+  // Given to `log`.
+  void *log_context;
 } qntx_embed_model_options;
 
 // What an open model is. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
@@ -353,6 +377,19 @@ typedef struct qntx_embed_text_info {
   // 1 where the text was cut to the model's limit, otherwise 0.
   uint32_t truncated;
 } qntx_embed_text_info;
+
+// How to project. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_project_options {
+  // `sizeof(qntx_embed_project_options)`.
+  size_t size;
+  // NULL, or what ends the call from another thread with `QNTX_EMBED_STATUS_CANCELLED`. Must live as long as the call.
+  const struct qntx_embed_cancel *cancel;
+  // NULL, or a function that is told how many steps of how many are done, on the thread that makes the call. It must
+  // not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
+} qntx_embed_project_options;
 
 // How to move a store to another model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_reindex_options {
@@ -507,6 +544,10 @@ typedef struct qntx_embed_store_options {
   // often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
   // 2 GiB; 1 keeps nothing in memory.
   size_t max_resident_bytes;
+  // NULL, or what gets lines for the caller's log.
+  qntx_embed_log_function log;
+  // Given to `log`.
+  void *log_context;
 } qntx_embed_store_options;
 
 // A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
@@ -700,6 +741,32 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
+// Makes a map: `count` vectors of `dimensions` floats, end to end, become points of a plane, on which what means the same
+// lies together. `points` gets two floats for each, so `points_len` must be 2 * `count`; the points lie in the square from -1
+// to 1. Vectors are taken at unit length; a zero vector stays zero.
+//
+// Principal components, then t-SNE. The same vectors have the same map on the same kind of processor. One thread computes, for
+// seconds where there are 10,000 vectors; what is in `points` after a failure is not said. `options` may be NULL. Any thread.
+qntx_embed_status qntx_embed_project(const float *vectors,
+                                     size_t count,
+                                     size_t dimensions,
+                                     const struct qntx_embed_project_options *options,
+                                     float *points,
+                                     size_t points_len,
+                                     struct qntx_embed_error **error);
+
+// Says where another vector lies on a map that `qntx_embed_project` has made, without making it anew: between the points of
+// its nearest vectors, the nearer the more they count; the vector of a point lies on that point. `vectors` and `points` are
+// those of the map, which has one point at least; `vector` has `dimensions` floats, and `point` gets two. Takes as long as
+// comparing `vector` with all of them. Any thread.
+qntx_embed_status qntx_embed_project_place(const float *vectors,
+                                           size_t count,
+                                           size_t dimensions,
+                                           const float *points,
+                                           const float *vector,
+                                           float *point,
+                                           struct qntx_embed_error **error);
+
 // Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range, text,
 // metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows get their
 // ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this model has
@@ -846,6 +913,12 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          struct qntx_embed_str filter,
                                          size_t *count,
                                          struct qntx_embed_error **error);
+
+// A number that is greater after every change of rows, also by another process: what was computed from the rows holds as long as
+// it is the same. It survives closing. Any thread; takes microseconds.
+qntx_embed_status qntx_embed_store_revision(const struct qntx_embed_store *store,
+                                            uint64_t *revision,
+                                            struct qntx_embed_error **error);
 
 // Closes a store. NULL is fine.
 void qntx_embed_store_free(struct qntx_embed_store *store);

@@ -4,11 +4,22 @@ package embeddings_test
 
 import (
 	"errors"
+	"flag"
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
+
+// TestMain leaves out the examples, which need the library.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.skip", "^Example"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	ctx := t.Context()
@@ -33,6 +44,7 @@ func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, calls["ComputeSimilarity"] = service.ComputeSimilarity([]float32{1}, []float32{1})
 	_, calls["Split"] = service.Split(ctx, "x", embeddings.Chunking{})
 	_, calls["OpenEmbeddingStore"] = embeddings.OpenEmbeddingStore(":memory:")
+	_, calls["Project"] = embeddings.Project(ctx, [][]float32{{1}}, nil)
 	_, calls["LibraryVersion"] = embeddings.LibraryVersion()
 	for _, err := range service.EmbedSeq(ctx, slices.Values([]string{"x"})) {
 		calls["EmbedSeq"] = err

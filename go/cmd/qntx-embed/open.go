@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
@@ -39,12 +40,13 @@ type anyStore interface {
 	io.Closer
 }
 
-// openAny opens the store that the flags name, and makes it where it is missing; the caller closes it.
-func openAny(f *flags) (anyStore, error) {
+// openAny opens the store that the flags name, and makes it where it is missing; the caller closes it. The options are those
+// of a file.
+func openAny(f *flags, options ...embeddings.StoreOption) (anyStore, error) {
 	if f.cluster.url != "" {
 		return f.cluster.open(f.cluster.url)
 	}
-	return openFile(f)
+	return openFile(f, options...)
 }
 
 // openThere is openAny of what must be there.
@@ -64,8 +66,8 @@ func mustBeThere(f *flags) error {
 }
 
 // openFile opens the database, and makes it where it is missing. An interface would have a nil pointer in it after an error.
-func openFile(f *flags) (anyStore, error) {
-	store, err := embeddings.OpenEmbeddingStore(f.db, f.store...)
+func openFile(f *flags, options ...embeddings.StoreOption) (anyStore, error) {
+	store, err := embeddings.OpenEmbeddingStore(f.db, append(slices.Clone(f.store), options...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,4 +103,17 @@ func mustExist(db string) error {
 		return fmt.Errorf("there is no database '%s'; qntx-embed ingest makes one, --db names another", db)
 	}
 	return nil
+}
+
+// withStoreAlone runs a command that takes no arguments and needs the database, but no model.
+func withStoreAlone(f *flags, args []string, run func(store *embeddings.EmbeddingStore) error) error {
+	if len(args) > 0 {
+		return unexpected(args[0])
+	}
+	store, err := openStore(f)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return run(store)
 }

@@ -81,6 +81,16 @@ const (
 	PrecisionInt8 Precision = 1
 )
 
+// LogLevel is one of QNTX_EMBED_LOG_...
+type LogLevel uint32
+
+// How much a line matters.
+const (
+	LogError   LogLevel = 1
+	LogWarning LogLevel = 2
+	LogInfo    LogLevel = 3
+)
+
 // ModelOptions is qntx_embed_model_options; zero is the default of every field. Numbers must not be negative.
 type ModelOptions struct {
 	ONNXRuntime string
@@ -92,11 +102,15 @@ type ModelOptions struct {
 	Precision   Precision
 
 	RequireManifest bool
+
+	Log func(level LogLevel, line string)
 }
 
 // StoreOptions is qntx_embed_store_options.
 type StoreOptions struct {
 	MaxResidentBytes int
+
+	Log func(level LogLevel, line string)
 }
 
 // ModelStats is qntx_embed_model_stats.
@@ -256,6 +270,9 @@ var (
 
 	_ func(string, MigrateOptions) (json string, err error) = Migrate
 
+	_ func(ctx context.Context, vectors []float32, dimensions int, report func(done, total int)) ([]float32, error) = Project
+	_ func(vectors []float32, dimensions int, points, vector []float32) ([2]float32, error)                         = Place
+
 	_ interface {
 		Info() ModelInfo
 		Stats() (ModelStats, error)
@@ -274,6 +291,7 @@ var (
 		DeleteIDs([]string) (int, error)
 		DeleteSource(sourceType, sourceID string) (int, error)
 		DeleteWhere(filter string) (int, error)
+		Revision() (uint64, error)
 		Stats() (json string, err error)
 		Verify(repair bool) (json string, err error)
 		Backup(path string) error
