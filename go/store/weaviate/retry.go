@@ -33,7 +33,7 @@ var (
 	lasting = []string{"query maximum results", "syntax error", "invalid", "unsupported", "not supported", "vector lengths", "not enabled"}
 	passing = []string{
 		"no such prop", "could not find class", "class not found", "does not exist in schema", "not found in schema", "schema version",
-		"consistency level", "leader", "connection refused", "deadline exceeded", "overloaded", "memory pressure",
+		"no graphql provider", "consistency level", "leader", "connection refused", "deadline exceeded", "overloaded", "memory pressure",
 	}
 )
 
