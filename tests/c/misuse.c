@@ -716,6 +716,54 @@ static void wrong_arguments_of_upkeep_are_refused(void) {
   }
 }
 
+// ---- Maps
+
+FUNCTION(qntx_embed_project,
+         { const float *vectors; size_t count; size_t dimensions; const qntx_embed_project_options *options; float *points;
+           size_t points_len; },
+         a->vectors, a->count, a->dimensions, a->options, a->points, a->points_len)
+FUNCTION(qntx_embed_project_place,
+         { const float *vectors; size_t count; size_t dimensions; const float *points; const float *vector; float *point; },
+         a->vectors, a->count, a->dimensions, a->points, a->vector, a->point)
+FUNCTION(qntx_embed_store_revision, { const qntx_embed_store *store; uint64_t *revision; }, a->store, a->revision)
+
+static void wrong_arguments_of_maps_are_refused(void) {
+  const float vectors[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  float points[6] = {0};
+  {
+    qntx_embed_project_options options = {.size = sizeof options};
+    const qntx_embed_project_arguments right = {vectors, 3, 3, &options, points, 6};
+    RIGHT(qntx_embed_project);
+    NULL_TAKEN(qntx_embed_project, options);
+    NULL_REFUSED(qntx_embed_project, vectors);
+    LENGTH(qntx_embed_project, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    LENGTH(qntx_embed_project, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    SIZE(qntx_embed_project, options, qntx_embed_project_options);
+    NULL_REFUSED(qntx_embed_project, points);
+    LENGTH(qntx_embed_project, points_len, QNTX_EMBED_STATUS_DIMENSIONS);
+    options.cancel = freed_cancel();
+    INVALID(qntx_embed_project, "options.cancel is no qntx_embed_cancel", (void)0);
+  }
+  {
+    float point[2];
+    const qntx_embed_project_place_arguments right = {vectors, 3, 3, points, unit, point};
+    RIGHT(qntx_embed_project_place);
+    NULL_REFUSED(qntx_embed_project_place, vectors);
+    LENGTH(qntx_embed_project_place, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    LENGTH(qntx_embed_project_place, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    NULL_REFUSED(qntx_embed_project_place, points);
+    NULL_REFUSED(qntx_embed_project_place, vector);
+    NULL_REFUSED(qntx_embed_project_place, point);
+  }
+  {
+    uint64_t revision = 0;
+    const qntx_embed_store_revision_arguments right = {some.store, &revision};
+    HANDLE(qntx_embed_store_revision, store);
+    NULL_REFUSED(qntx_embed_store_revision, revision);
+    RIGHT(qntx_embed_store_revision);
+  }
+}
+
 // ---- Functions without a status
 
 static void what_is_no_handle_counts_as_null(void) {
@@ -764,6 +812,7 @@ int main(void) {
   TEST(wrong_arguments_of_reading_are_refused);
   TEST(wrong_arguments_of_deleting_are_refused);
   TEST(wrong_arguments_of_upkeep_are_refused);
+  TEST(wrong_arguments_of_maps_are_refused);
   TEST(what_is_no_handle_counts_as_null);
   TEST(what_is_no_handle_is_not_freed);
   TEST(what_was_freed_is_not_freed_again);
