@@ -1,4 +1,4 @@
-"""Runs the commands of docs/migration.md as they stand there, and recomputes its table.
+"""Runs the commands of docs/migration.md as they stand there, recomputes its table, and looks for its code.
 
     python3 tests/migration.py        after `make build`
 """
@@ -11,7 +11,14 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "docs/migration.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.M | re.S)
+DATABASE, CODE = GUIDE.split("\n# From the original's handlers\n")
+
+
+def blocks(part):
+    return re.findall(r"^```(\w+)\n(.*?)^```$", part, re.M | re.S)
+
+
+BLOCKS = blocks(DATABASE)
 passed = 0
 
 
@@ -69,9 +76,20 @@ def thresholds():
     ok("the table of thresholds")
 
 
+def code():
+    """What the second part shows is what the example has."""
+    program = (ROOT / "examples/go-service/main.go").read_text()
+    for kind, text in blocks(CODE):
+        for line in text.splitlines() if kind == "go" else []:
+            if line.strip() and line.rstrip(" {") not in program.replace("_ context.Context", "ctx context.Context"):
+                sys.exit(f"docs/migration.md: examples/go-service/main.go has no line\n{line}")
+    ok("the code of the second part")
+
+
 with tempfile.TemporaryDirectory() as directory:
     scratch = pathlib.Path(directory)
     commands(scratch)
     reports(scratch)
 thresholds()
+code()
 print(f"{passed} passed, 0 failed")

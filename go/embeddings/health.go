@@ -21,6 +21,8 @@ type StoreStats struct {
 	FreeBytes int64 `json:"free_bytes"`
 	// LogBytes is how much of the log is not in the file yet.
 	LogBytes int64 `json:"log_bytes"`
+	// MaxResidentBytes is how much memory the resident indexes may take together: see [WithMaxResidentBytes].
+	MaxResidentBytes int64 `json:"max_resident_bytes"`
 }
 
 // ModelStats is what a store has of one model and size of vectors.
@@ -35,6 +37,11 @@ type ModelStats struct {
 	Rows int `json:"rows"`
 	// Indexed says that their vec0 table is there.
 	Indexed bool `json:"indexed"`
+	// ResidentRows is how many rows the resident index has, as of the last search that looked there; 0 where it is not there:
+	// it is built when searches have paid for it.
+	ResidentRows int `json:"resident_rows"`
+	// ResidentBytes is about what it takes.
+	ResidentBytes int64 `json:"resident_bytes"`
 }
 
 // StoreReport is what Verify or Repair found.

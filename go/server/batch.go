@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,10 +35,12 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 	start := time.Now()
 	var items []embeddings.Item
 	var ids []string
-	if _, err := readAnswers(r); err != nil {
+	var chunking *embeddings.Chunking
+	if err := readQuery(r, map[string]func(string) error{"answers": readAnswers(new(bool))}); err != nil {
 		return nil, err
 	}
 	err := readObject(r, wire.Fields{
+		"chunk": readChunk(model, &chunking),
 		"items": func(value json.RawMessage) error {
 			return wire.List("items", value, s.limits.Texts, func(path string, value json.RawMessage) error {
 				item, err := wire.Item(path, value)
@@ -72,12 +75,43 @@ func (s *server) batch(r *http.Request, model *embeddings.ModelInfo) (any, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := embeddings.Ingest(r.Context(), s.service, s.store, items); err != nil {
+	if _, err := s.ingest(r.Context(), items, chunking); err != nil {
 		return nil, err
 	}
 	answer.Processed, answer.Failed = len(items), len(answer.Errors)
 	answer.TimeMS = milliseconds(time.Since(start))
 	return answer, nil
+}
+
+// readChunk reads how texts are split. Numbers that the model does not take are refused before anything is done.
+func readChunk(model *embeddings.ModelInfo, to **embeddings.Chunking) func(json.RawMessage) error {
+	return func(value json.RawMessage) error {
+		chunking, err := wire.Chunking("chunk", value)
+		if err != nil {
+			return err
+		}
+		tokens := cmp.Or(chunking.MaxTokens, model.MaxTokens)
+		switch {
+		case tokens > model.MaxTokens:
+			return fmt.Errorf("chunk.max_tokens is %d; the model takes at most %d", tokens, model.MaxTokens)
+		case chunking.Overlap >= tokens:
+			return fmt.Errorf("chunk.overlap is %d; expected less than the %d tokens of a chunk", chunking.Overlap, tokens)
+		}
+		*to = chunking
+		return nil
+	}
+}
+
+// ingest embeds items and stores them, in chunks where chunking is not nil.
+func (s *server) ingest(ctx context.Context, items []embeddings.Item, chunking *embeddings.Chunking) ([]embeddings.Outcome, error) {
+	if chunking == nil {
+		return embeddings.Ingest(ctx, s.service, s.store, items)
+	}
+	store, can := s.store.(embeddings.SourceStore)
+	if !can {
+		return nil, fmt.Errorf("chunk: this server's store does not keep the chunks of a source together (%w)", errors.ErrUnsupported)
+	}
+	return embeddings.IngestChunks(ctx, s.service, store, items, *chunking)
 }
 
 func (s *server) cleanItems(ctx context.Context, model *embeddings.ModelInfo, items []embeddings.Item) (err error) {

@@ -35,13 +35,13 @@ func TestReadyEmbedsButNotForEveryoneWhoAsks(t *testing.T) {
 func TestInfoTellsOfModelAndStore(t *testing.T) {
 	h := newHost()
 	h.post("/api/embeddings/batch", `{"items":[{"source_type":"a","source_id":"b","text":"c"}]}`)
-	info := object(t, h.get("/api/embeddings/info").Body, "model", "rows")
+	info := object(t, h.get("/api/embeddings/info").Body, "model", "rows", "index")
 	model := info["model"].(map[string]any)
 	if info["rows"] != 1.0 || model["name"] != "fake" || model["fingerprint"] != embedtest.Fingerprint || model["max_tokens"] != 32.0 || model["precision"] != "fp32" {
 		t.Errorf("%v", info)
 	}
 	h = newHost(func(c *server.Config) { c.Store = nil })
-	if info := object(t, h.get("/api/embeddings/info").Body, "model", "rows"); info["rows"] != nil {
+	if info := object(t, h.get("/api/embeddings/info").Body, "model", "rows", "index"); info["rows"] != nil || info["index"] != nil {
 		t.Errorf("%v", info)
 	}
 }

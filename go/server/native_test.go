@@ -5,6 +5,7 @@ package server_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,11 +16,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/capi"
 	"github.com/teranos/libqntx_embed/go/internal/testenv"
 	"github.com/teranos/libqntx_embed/go/server"
 )
+
+// TestMain fails where a test has left a handle open; builds with the tag qntx_debug see it.
+func TestMain(m *testing.M) {
+	testenv.Main(m, capi.Live)
+}
 
 // start serves the real model and a new database over real HTTP.
 func start(t *testing.T) string {
@@ -29,12 +37,18 @@ func start(t *testing.T) string {
 
 func serve(t *testing.T, model string) string {
 	t.Helper()
+	return serveStore(t, model, filepath.Join(t.TempDir(), "test.db"))
+}
+
+// serveStore serves a database that may be there.
+func serveStore(t *testing.T, model, db string) string {
+	t.Helper()
 	service, err := embeddings.NewManagedEmbeddingService(model, embeddings.WithONNXRuntime(testenv.ONNXRuntime(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { service.Close() })
-	store, err := embeddings.OpenEmbeddingStore(filepath.Join(t.TempDir(), "test.db"))
+	store, err := embeddings.OpenEmbeddingStore(db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,5 +217,145 @@ func TestTheRealStoreTakesTheOptionsOfASearch(t *testing.T) {
 	var problem struct{ Detail string }
 	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil || response.StatusCode != 400 || !strings.Contains(problem.Detail, `filter[1] is "colour"`) {
 		t.Errorf("status %d, %q, error %v", response.StatusCode, problem.Detail, err)
+	}
+}
+
+func sourceRows(t *testing.T, address, id string) []server.Row {
+	t.Helper()
+	return call[server.RowsResponse](t, address+"/api/embeddings/sources/note/"+id, nil).Rows
+}
+
+func TestLongTextsAreStoredInChunksByAllThreeRoutes(t *testing.T) {
+	address := start(t)
+	sentence := "The pump is stopped by the red button on panel A. "
+	text := strings.TrimSpace(strings.Repeat(sentence, 20))
+	item := func(id string) string {
+		return fmt.Sprintf(`{"source_type":"note","source_id":%q,"text":%q}`, id, text)
+	}
+	const chunk = `{"max_tokens":40,"overlap":14}`
+	for _, request := range []struct{ method, path, contentType, body string }{
+		{"POST", "/api/embeddings/batch", "application/json", `{"chunk":` + chunk + `,"items":[` + item("batch") + `]}`},
+		{"PUT", "/api/embeddings/sources/note/put", "application/json", fmt.Sprintf(`{"chunk":%s,"text":%q}`, chunk, text)},
+		{"POST", "/api/embeddings/batch?chunk=" + url.QueryEscape(chunk), "application/x-ndjson", item("stream")},
+	} {
+		for range 2 { // the second time there is nothing to do
+			r, err := http.NewRequestWithContext(t.Context(), request.method, address+request.path, strings.NewReader(request.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", request.contentType)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != 200 {
+				t.Fatal(request.path, response.Status)
+			}
+		}
+	}
+	want := sourceRows(t, address, "batch")
+	if len(want) < 5 || want[1].ChunkStart >= want[0].ChunkEnd || want[len(want)-1].ChunkEnd != len(text) {
+		t.Fatalf("%+v", want)
+	}
+	for _, id := range []string{"put", "stream"} {
+		rows := sourceRows(t, address, id)
+		if len(rows) != len(want) {
+			t.Fatalf("%s: %d rows; expected %d", id, len(rows), len(want))
+		}
+		for i, row := range rows {
+			if row.Chunk != i+1 || row.Text != want[i].Text || row.ChunkStart != want[i].ChunkStart || row.ChunkEnd != want[i].ChunkEnd {
+				t.Errorf("%s: %+v; expected %+v", id, row, want[i])
+			}
+		}
+	}
+	// Put whole, a source has one row again.
+	call[server.BatchResponse](t, address+"/api/embeddings/batch", json.RawMessage(`{"items":[`+item("batch")+`]}`))
+	if rows := sourceRows(t, address, "batch"); len(rows) != 1 || rows[0].Chunk != 0 {
+		t.Errorf("%+v", rows)
+	}
+}
+
+func TestTheStateOfTheIndexIsTold(t *testing.T) {
+	address := serve(t, testenv.TinyModel(t))
+	var items []map[string]string
+	for i := range 300 {
+		items = append(items, map[string]string{"source_type": "note", "source_id": fmt.Sprint(i), "text": strings.Repeat("word ", i%30+1)})
+	}
+	info := func() server.IndexInfo {
+		answer := call[server.InfoResponse](t, address+"/api/embeddings/info", nil)
+		if answer.Index == nil {
+			t.Fatal("no index")
+		}
+		return *answer.Index
+	}
+	if got := info(); got != (server.IndexInfo{MaxResidentBytes: 1 << 31}) {
+		t.Errorf("empty: %+v", got)
+	}
+	call[server.BatchResponse](t, address+"/api/embeddings/batch", map[string]any{"items": items})
+	if got := info(); got != (server.IndexInfo{Rows: 300, Durable: true, MaxResidentBytes: 1 << 31}) {
+		t.Errorf("before any search: %+v", got)
+	}
+	for range 200 {
+		call[server.SearchResponse](t, address+"/api/search/semantic?q=word&threshold=-1", nil)
+		if info().Resident {
+			break
+		}
+	}
+	if got := info(); !got.Resident || got.ResidentRows != 300 || got.ResidentBytes < 300*64 || got.ResidentBytes > 1<<20 {
+		t.Errorf("after searches: %+v", got)
+	}
+}
+
+func TestAMoveThatWasLeftIsGoneOnWith(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "test.db")
+	const rows = 3000
+	old := serveStore(t, testenv.TinyModel(t), db)
+	for first := 0; first < rows; first += 1000 {
+		var items []map[string]string
+		for i := first; i < first+1000; i++ {
+			items = append(items, map[string]string{"source_type": "note", "source_id": fmt.Sprint(i), "text": strings.Repeat("word ", i%30+1)})
+		}
+		call[server.BatchResponse](t, old+"/api/embeddings/batch", map[string]any{"items": items})
+	}
+	directory, _ := testenv.Prompts(t)
+	address := serveStore(t, directory, db)
+
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/api/embeddings/reindex", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	events := readEvents(t, response.Body, func(e event) bool { return e.data["done"].(float64) > 0 })
+	hangUp()
+	first := events[len(events)-1]
+	if first.name != "progress" || first.data["total"] != float64(rows) {
+		t.Fatal(events)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		again, err := http.Post(address+"/api/embeddings/reindex", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Body.Close()
+		if again.StatusCode == 409 && time.Now().Before(deadline) { // the first one is ending
+			continue
+		}
+		events = readEvents(t, again.Body, nil)
+		break
+	}
+	last := events[len(events)-1]
+	if last.name != "done" || last.data["deleted"] != float64(rows) || last.data["embedded"].(float64) > rows-256 {
+		t.Errorf("the second: %v", events)
+	}
+	info := call[server.InfoResponse](t, address+"/api/embeddings/info", nil)
+	if *info.Rows != rows || info.Index.Rows != rows {
+		t.Errorf("%+v", info)
 	}
 }

@@ -78,11 +78,7 @@ func (s *server) openAIEmbeddings(r *http.Request, model *embeddings.ModelInfo) 
 			return err
 		},
 		"dimensions": func(value json.RawMessage) error {
-			number, err := wire.Number("dimensions", value)
-			if err != nil {
-				return err
-			}
-			dimensions, err := wire.Count("dimensions", number)
+			dimensions, err := wire.CountOf("dimensions", value)
 			opts = append(opts, embeddings.WithDimensions(dimensions))
 			return err
 		},

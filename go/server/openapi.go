@@ -43,13 +43,14 @@ func (s *server) specialise(document map[string]any, model *embeddings.ModelInfo
 		keyword string
 		value   any
 	}{
-		"Text":       {"maxLength", s.limits.textChars(model)},
-		"Dimensions": {"maximum", model.FullDimensions},
-		"PromptName": {"enum", slices.Sorted(maps.Keys(model.Prompts))},
-		"ModelName":  {"enum", s.openAINames(model)},
-		"Texts":      {"maxItems", s.limits.Texts},
-		"Items":      {"maxItems", s.limits.Texts},
-		"Ids":        {"maxItems", s.limits.Texts},
+		"Text":        {"maxLength", s.limits.textChars(model)},
+		"Dimensions":  {"maximum", model.FullDimensions},
+		"ChunkTokens": {"maximum", model.MaxTokens},
+		"PromptName":  {"enum", slices.Sorted(maps.Keys(model.Prompts))},
+		"ModelName":   {"enum", s.openAINames(model)},
+		"Texts":       {"maxItems", s.limits.Texts},
+		"Items":       {"maxItems", s.limits.Texts},
+		"Ids":         {"maxItems", s.limits.Texts},
 	} {
 		schemas[name].(map[string]any)[set.keyword] = set.value
 	}

@@ -96,7 +96,7 @@ func problemOf(err error) *problem {
 
 // Problem is the body of an error: application/problem+json of RFC 9457.
 type Problem struct {
-	// Type is stable: "urn:qntx-embed:problem:" and a word, which docs/http.md lists.
+	// Type is stable: "urn:qntx-embed:problem:" and a word, which docs/api.md lists.
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -156,6 +156,22 @@ func (s *server) sendError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	s.send(w, r, p.status, "application/problem+json", problemBody(p, call))
+}
+
+// lateProblem is an error of an answer that has begun, as the client gets it; those of the server are logged.
+func (s *server) lateProblem(ctx context.Context, message string, err error) *Problem {
+	cause := context.Cause(ctx)
+	if cause != nil && errors.Is(err, embeddings.ErrCancelled) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	p, call := problemOf(err), callOf(ctx)
+	switch {
+	case errors.Is(cause, context.Canceled): // the client did it
+		s.log.InfoContext(ctx, message, "id", call.id, "error", err)
+	case p.status >= 500:
+		s.log.ErrorContext(ctx, message, "id", call.id, "error", err)
+	}
+	return problemBody(p, call)
 }
 
 func problemBody(p *problem, call *call) *Problem {

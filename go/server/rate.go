@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -142,6 +143,16 @@ func (m *metered) EmbedBatch(ctx context.Context, texts []string,
 	}
 	m.done(ctx, len(texts), batch.TotalTokens, batch.InferenceTime)
 	return batch, nil
+}
+
+// Split is the service's, where it has one.
+func (m *metered) Split(ctx context.Context, text string, chunking embeddings.Chunking,
+	opts ...embeddings.EmbedOption) ([]embeddings.Chunk, error) {
+	splitter, can := m.EmbeddingService.(embeddings.ChunkingService)
+	if !can {
+		return nil, fmt.Errorf("chunk: this server's model does not split texts (%w)", errors.ErrUnsupported)
+	}
+	return splitter.Split(ctx, text, chunking, opts...)
 }
 
 func (m *metered) done(ctx context.Context, texts, tokens int, took time.Duration) {

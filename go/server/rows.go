@@ -235,7 +235,9 @@ func (s *server) putSource(r *http.Request, model *embeddings.ModelInfo) (any, e
 		return nil, errNoStore
 	}
 	var item embeddings.Item
+	var chunking *embeddings.Chunking
 	err := readBody(r, wire.Fields{
+		"chunk": readChunk(model, &chunking),
 		"text": func(value json.RawMessage) (err error) {
 			item.Text, err = wire.Text("text", value)
 			return err
@@ -257,7 +259,7 @@ func (s *server) putSource(r *http.Request, model *embeddings.ModelInfo) (any, e
 	if item.Text, err = s.clean(r.Context(), model, "text", item.Text); err != nil {
 		return nil, err
 	}
-	outcomes, err := embeddings.Ingest(r.Context(), s.service, s.store, []embeddings.Item{item})
+	outcomes, err := s.ingest(r.Context(), []embeddings.Item{item}, chunking)
 	if err != nil {
 		return nil, err
 	}

@@ -6,18 +6,20 @@
 //	POST /api/embeddings/generate   {"text"}, and optionally "prompt_name" or "prompt", "dimensions", and
 //	                                "truncate": "default", "right", "left" or "error"
 //	POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]}, where metadata may be
-//	                                left out, or {"attestation_ids": [...]}, or a stream of items as application/x-ndjson
+//	                                left out, or {"attestation_ids": [...]}, or a stream of items as application/x-ndjson;
+//	                                with "chunk": {"max_tokens", "overlap"} long texts are stored in parts
 //	GET, DELETE /api/embeddings/rows?filter=, /api/embeddings/rows/{id}
 //	GET, PUT, DELETE /api/embeddings/sources/{source_type}/{source_id}
 //	GET  /api/embeddings/info       the model and the store
 //	GET  /api/embeddings/map, /api/embeddings/map/place?q=
 //	                                the rows as points of a plane, and where a text would lie among them
+//	POST /api/embeddings/reindex    moves the store to the model; its progress as server-sent events
 //	POST /v1/embeddings             as OpenAI's clients send it
 //	GET  /v1/models, /v1/models/{model}
 //	GET  /                          a page for people, which uses these routes
 //	GET  /livez, /healthz, /readyz, /metrics, /openapi.json
 //
-// docs/http.md says more of each, and docs/search.md what the parameters of a search mean.
+// docs/api.md says more of each, and docs/search.md what the parameters of a search mean.
 //
 // Queries are embedded with the model's prompt named "query" and what is stored with that named "document"; they are empty
 // where the model directory does not say.
@@ -45,6 +47,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
@@ -68,6 +71,10 @@ type Config struct {
 	Store embeddings.Store
 	// Attestations resolves attestation_ids. Where it is nil, they are refused with a 400.
 	Attestations AttestationSource
+	// Reindex moves the store to the service's model, and tells progress how many rows of how many are done. Where it is nil, it
+	// is [embeddings.EmbeddingStore.Reindex], if Service and Store are this module's; if they are not, a 501.
+	Reindex func(ctx context.Context, options embeddings.ReindexOptions,
+		progress func(done, total int)) (*embeddings.ReindexReport, error)
 	// Logger gets a line for each request, and the reasons of 5xx answers. No text of a user is logged. Where it is
 	// nil, nothing is.
 	Logger *slog.Logger
@@ -92,14 +99,16 @@ type Config struct {
 
 type server struct {
 	config       Config
-	service      embeddings.EmbeddingService // Config's, metered
+	service      *metered // Config's
 	store        embeddings.Store
 	attestations AttestationSource
 	aliases      []string
 	limits       Limits
 	log          *slog.Logger
 	admission    *admission
-	rates        *rates // nil: no limit
+	rates        *rates      // nil: no limit
+	reindex      reindexFunc // nil: it cannot be done
+	reindexing   atomic.Bool
 	metrics      *metrics
 	readiness    readiness
 	maps         *mapCache
@@ -129,6 +138,7 @@ func (s *server) routes() []route {
 		{method: "GET", path: "/api/embeddings/info", role: RoleRead, answer: s.info},
 		{method: "GET", path: "/api/embeddings/map", role: RoleRead, answer: s.mapPoints},
 		{method: "GET", path: "/api/embeddings/map/place", role: RoleRead, answer: s.mapPlace, embeds: true},
+		{method: "POST", path: "/api/embeddings/reindex", role: RoleWrite, serve: s.serveReindex},
 		{method: "GET", path: "/api/embeddings/rows", role: RoleRead, answer: s.rows},
 		{method: "DELETE", path: "/api/embeddings/rows", role: RoleWrite, answer: s.deleteRows},
 		{method: "GET", path: "/api/embeddings/rows/{id}", role: RoleRead, answer: s.row},
@@ -206,6 +216,10 @@ func newServer(config Config) *server {
 	s.admission = newAdmission(s.limits)
 	s.metrics = newMetrics(s)
 	s.service = &metered{config.Service, s.rates, s.metrics}
+	s.reindex = config.Reindex
+	if s.reindex == nil {
+		s.reindex = ownReindex(config.Service, config.Store)
+	}
 	return s
 }
 

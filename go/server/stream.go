@@ -63,6 +63,7 @@ type stream struct {
 	out        *json.Encoder
 	flush      func() error
 	onlyFailed bool
+	chunking   *embeddings.Chunking // nil: texts are stored whole
 	end        StreamEnd
 }
 
@@ -80,8 +81,17 @@ func (s *server) batchStream(w http.ResponseWriter, r *http.Request, model *embe
 		return errNoStore
 	}
 	t := &stream{s: s, model: model, control: http.NewResponseController(w)}
-	var err error
-	if t.onlyFailed, err = readAnswers(r); err != nil {
+	err := readQuery(r, map[string]func(string) error{
+		"answers": readAnswers(&t.onlyFailed),
+		"chunk": func(value string) error {
+			document, err := wire.Document([]byte(value))
+			if err != nil {
+				return fmt.Errorf(`parameter "chunk": %w`, err)
+			}
+			return readChunk(model, &t.chunking)(document)
+		},
+	})
+	if err != nil {
 		return err
 	}
 	_ = t.control.EnableFullDuplex() // HTTP/2 is so anyway, and where there is no connection it does not matter
@@ -104,7 +114,7 @@ func (s *server) batchStream(w http.ResponseWriter, r *http.Request, model *embe
 	err = t.run(r)
 	t.end.TimeMS = milliseconds(time.Since(start))
 	if t.end.Done = err == nil; err != nil {
-		t.end.Error = t.problem(r.Context(), err)
+		t.end.Error = s.lateProblem(r.Context(), "stream failed", err)
 	}
 	_ = t.out.Encode(&t.end) // a client that has gone needs no answer
 	_ = t.flush()
@@ -112,15 +122,14 @@ func (s *server) batchStream(w http.ResponseWriter, r *http.Request, model *embe
 }
 
 // readAnswers reads which items are answered. Of a body that is answered whole it is those that failed, always.
-func readAnswers(r *http.Request) (onlyFailed bool, err error) {
-	err = readQuery(r, map[string]func(string) error{"answers": func(value string) error {
+func readAnswers(onlyFailed *bool) func(string) error {
+	return func(value string) error {
 		if value != "all" && value != "failed" {
 			return fmt.Errorf(`parameter "answers" is %q; expected "all" or "failed"`, value)
 		}
-		onlyFailed = value == "failed"
+		*onlyFailed = value == "failed"
 		return nil
-	}})
-	return onlyFailed, err
+	}
 }
 
 // step gives the client its time for what comes next.
@@ -128,18 +137,6 @@ func (t *stream) step(set func(time.Time) error) (deadline time.Time) {
 	deadline = time.Now().Add(t.s.limits.BodyTime)
 	_ = set(deadline) // where it cannot be set, the host's hold
 	return deadline
-}
-
-// problem is an error as the client gets it; those of the server are logged.
-func (t *stream) problem(ctx context.Context, err error) *Problem {
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, embeddings.ErrCancelled) {
-		err = fmt.Errorf("%w: %w", err, cause)
-	}
-	p, call := problemOf(err), callOf(ctx)
-	if p.status >= 500 {
-		t.s.log.ErrorContext(ctx, "stream failed", "id", call.id, "error", err)
-	}
-	return problemBody(p, call)
 }
 
 // run reads and answers to the end of the body.
@@ -336,7 +333,7 @@ func (t *stream) ingest(ctx context.Context, items []embeddings.Item) ([]embeddi
 	for {
 		wait := t.s.rates.delay(callOf(ctx).caller)
 		if wait == 0 {
-			outcomes, err := embeddings.Ingest(ctx, t.s.service, t.s.store, items)
+			outcomes, err := t.s.ingest(ctx, items, t.chunking)
 			if !errors.Is(err, embeddings.ErrOverloaded) {
 				return outcomes, err
 			}

@@ -141,7 +141,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		{"batch", `{"attestation_ids":"as-1"}`, "attestation_ids is a string; expected an array"},
 		{"batch", `{"attestation_ids":["as-1",7]}`, "attestation_ids[1] is a number"},
 		{"batch", `{"attestation_ids":[""]}`, "attestation_ids[0] is empty"},
-		{"batch", `{"ids":["as-1"]}`, `unknown field "ids"; expected "attestation_ids" or "items"`},
+		{"batch", `{"ids":["as-1"]}`, `unknown field "ids"; expected "attestation_ids", "chunk" or "items"`},
 	} {
 		t.Run(test.path+" "+test.body, func(t *testing.T) {
 			isProblem(t, h.post("/api/embeddings/"+test.path, test.body), 400, test.detail)

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::types::read_options;
-use super::{array, boundary, buffer, qntx_embed_cancel, qntx_embed_error, qntx_embed_status};
+use super::{array, boundary, buffer, qntx_embed_cancel, qntx_embed_error, qntx_embed_status, token};
 use crate::error::{Result, fail};
 use crate::projection::{self, ProjectOptions};
 use crate::schedule::Progress;
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn qntx_embed_project(
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options: qntx_embed_project_options = unsafe { read_options(options, "options") }?;
         // SAFETY: by this function's contract.
-        let (vectors, cancel) = unsafe { (matrix(vectors, count, dimensions)?, options.cancel.as_ref()) };
+        let (vectors, cancel) = unsafe { (matrix(vectors, count, dimensions)?, token(options.cancel)?) };
         if points_len / 2 != count || !points_len.is_multiple_of(2) {
             fail!(Dimensions, "points_len is {points_len} for {count} vectors; expected two floats for each");
         }
@@ -58,10 +58,7 @@ pub unsafe extern "C" fn qntx_embed_project(
                 unsafe { progress(options.progress_context, done, total) };
             }
         };
-        let options = ProjectOptions {
-            cancel: cancel.map(|cancel| &cancel.token),
-            progress: options.progress.is_some().then_some(progress),
-        };
+        let options = ProjectOptions { cancel, progress: options.progress.is_some().then_some(progress) };
         let found = projection::project(vectors, dimensions, &options)?;
         to.copy_from_slice(found.as_flattened());
         Ok(())

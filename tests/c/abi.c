@@ -55,7 +55,7 @@ FIELD(qntx_embed_project_options, cancel, 8);
 FIELD(qntx_embed_project_options, progress, 16);
 FIELD(qntx_embed_project_options, progress_context, 24);
 
-LAYOUT(qntx_embed_model_options, 72);
+LAYOUT(qntx_embed_model_options, 88);
 FIELD(qntx_embed_model_options, size, 0);
 FIELD(qntx_embed_model_options, onnxruntime, 8);
 FIELD(qntx_embed_model_options, max_tokens, 24);
@@ -66,6 +66,8 @@ FIELD(qntx_embed_model_options, format, 56);
 FIELD(qntx_embed_model_options, precision, 60);
 FIELD(qntx_embed_model_options, require_manifest, 64);
 FIELD(qntx_embed_model_options, reserved, 68);
+FIELD(qntx_embed_model_options, log, 72);
+FIELD(qntx_embed_model_options, log_context, 80);
 
 LAYOUT(qntx_embed_embed_options, 64);
 FIELD(qntx_embed_embed_options, size, 0);
@@ -141,9 +143,11 @@ FIELD(qntx_embed_reindex_report, embedded, 8);
 FIELD(qntx_embed_reindex_report, truncated, 16);
 FIELD(qntx_embed_reindex_report, deleted, 24);
 
-LAYOUT(qntx_embed_store_options, 16);
+LAYOUT(qntx_embed_store_options, 32);
 FIELD(qntx_embed_store_options, size, 0);
 FIELD(qntx_embed_store_options, max_resident_bytes, 8);
+FIELD(qntx_embed_store_options, log, 16);
+FIELD(qntx_embed_store_options, log_context, 24);
 
 LAYOUT(qntx_embed_record, 160);
 FIELD(qntx_embed_record, size, 0);

@@ -8,6 +8,7 @@ def before_load_schema(context, raw_schema):
     batch = raw_schema["paths"]["/api/embeddings/batch"]["post"]
     del batch["requestBody"]["content"]["application/x-ndjson"]
     del batch["responses"]["200"]["content"]["application/x-ndjson"]
+    batch["parameters"] = [parameter for parameter in batch["parameters"] if parameter["name"] != "chunk"]
 
 
 @schemathesis.hook
@@ -24,3 +25,11 @@ def map_body(context, body):
         if isinstance(metadata, dict):
             entry["metadata"] = {key[:64] if len(key) <= 256 < len(key.encode()) else key: value for key, value in metadata.items()}
     return body
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Which chunks have room is for the text and the other number to say: those that are numbers of tokens get some."""
+    chunk = case.body.get("chunk") if isinstance(case.body, dict) else None
+    if isinstance(chunk, dict) and all(type(n) in (int, float) and 1 <= n <= 256 and n == int(n) for n in chunk.values()):
+        case.body["chunk"] = {name: max(64, int(n)) if name == "max_tokens" else min(16, int(n)) for name, n in chunk.items()}

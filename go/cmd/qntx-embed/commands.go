@@ -90,10 +90,11 @@ Examples:
   POST /api/embeddings/batch      {"items": [{"source_type", "source_id", "text", "metadata"}]},
                                   where metadata may be left out, or {"attestation_ids": [...]}, or
                                   a stream of items, one a line
+  POST /api/embeddings/reindex    moves the database to the model, and says how far it is
   POST /v1/embeddings             as OpenAI's clients send it
   GET  /api/embeddings/info, /v1/models, /livez, /readyz, /metrics, /openapi.json
 
-until it gets SIGTERM or SIGINT (Ctrl-C); docs/http.md says more of each. SIGHUP reads the files of
+until it gets SIGTERM or SIGINT (Ctrl-C); docs/api.md says more of each. SIGHUP reads the files of
 keys and certificates again. The log goes to standard error and has no texts in it.
 
 Examples:

@@ -57,32 +57,26 @@ Example:
 }
 
 func runStats(ctx context.Context, f *flags, args []string, c console) error {
-	if len(args) > 0 {
-		return unexpected(args[0])
-	}
-	store, err := openStore(f)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	stats, err := store.Stats(ctx)
-	if err != nil {
-		return err
-	}
-	if f.json {
-		return writeJSON(c.out, stats)
-	}
-	fmt.Fprintf(c.out, "%s: %d rows in %d bytes (%d of them free, %d more in the log)\n", f.db, stats.Rows, stats.Bytes,
-		stats.FreeBytes, stats.LogBytes)
-	for _, model := range stats.Models {
-		indexed := ""
-		if !model.Indexed {
-			indexed = "; its index is missing, qntx-embed verify --repair builds it"
+	return withStoreAlone(f, args, func(store *embeddings.EmbeddingStore) error {
+		stats, err := store.Stats(ctx)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(c.out, "  %d rows of %d dimensions by %s, fingerprint %s%s\n", model.Rows, model.Dimensions, oneLine(model.Model),
-			model.Fingerprint, indexed)
-	}
-	return nil
+		if f.json {
+			return writeJSON(c.out, stats)
+		}
+		fmt.Fprintf(c.out, "%s: %d rows in %d bytes (%d of them free, %d more in the log)\n", f.db, stats.Rows, stats.Bytes,
+			stats.FreeBytes, stats.LogBytes)
+		for _, model := range stats.Models {
+			indexed := ""
+			if !model.Indexed {
+				indexed = "; its index is missing, qntx-embed verify --repair builds it"
+			}
+			fmt.Fprintf(c.out, "  %d rows of %d dimensions by %s, fingerprint %s%s\n", model.Rows, model.Dimensions, oneLine(model.Model),
+				model.Fingerprint, indexed)
+		}
+		return nil
+	})
 }
 
 func runBackup(ctx context.Context, f *flags, args []string, c console) error {
@@ -110,27 +104,22 @@ func runBackup(ctx context.Context, f *flags, args []string, c console) error {
 }
 
 func runOptimize(ctx context.Context, f *flags, args []string, c console) error {
-	if len(args) > 0 {
-		return unexpected(args[0])
-	}
-	store, err := openStore(f)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	var stats [2]*embeddings.StoreStats
-	for i := range stats {
-		if i == 1 {
-			if err := store.Optimize(ctx); err != nil {
+	return withStoreAlone(f, args, func(store *embeddings.EmbeddingStore) error {
+		var stats [2]*embeddings.StoreStats
+		for i := range stats {
+			if i == 1 {
+				if err := store.Optimize(ctx); err != nil {
+					return err
+				}
+			}
+			var err error
+			if stats[i], err = store.Stats(ctx); err != nil {
 				return err
 			}
 		}
-		if stats[i], err = store.Stats(ctx); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(c.out, "%s: %d bytes, %d before\n", f.db, stats[1].Bytes, stats[0].Bytes)
-	return nil
+		fmt.Fprintf(c.out, "%s: %d bytes, %d before\n", f.db, stats[1].Bytes, stats[0].Bytes)
+		return nil
+	})
 }
 
 func writeJSON(w io.Writer, value any) error {

@@ -46,3 +46,16 @@ func mustExist(db string) error {
 	}
 	return nil
 }
+
+// withStoreAlone runs a command that takes no arguments and needs the database, but no model.
+func withStoreAlone(f *flags, args []string, run func(store *embeddings.EmbeddingStore) error) error {
+	if len(args) > 0 {
+		return unexpected(args[0])
+	}
+	store, err := openStore(f)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return run(store)
+}

@@ -206,23 +206,17 @@ func writeRow(w io.Writer, e *embeddings.Embedding, first bool) {
 }
 
 func runCount(ctx context.Context, f *flags, args []string, c console) error {
-	if len(args) > 0 {
-		return unexpected(args[0])
-	}
-	store, err := openStore(f)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	rows, err := store.Count(ctx, f.selection)
-	if err != nil {
-		return err
-	}
-	if f.json {
-		return writeJSON(c.out, map[string]int{"rows": rows})
-	}
-	fmt.Fprintln(c.out, rows)
-	return nil
+	return withStoreAlone(f, args, func(store *embeddings.EmbeddingStore) error {
+		rows, err := store.Count(ctx, f.selection)
+		if err != nil {
+			return err
+		}
+		if f.json {
+			return writeJSON(c.out, map[string]int{"rows": rows})
+		}
+		fmt.Fprintln(c.out, rows)
+		return nil
+	})
 }
 
 func runDelete(ctx context.Context, f *flags, args []string, c console) error {

@@ -59,3 +59,19 @@ func Metadata(path string, value json.RawMessage) (embeddings.Metadata, error) {
 	}
 	return metadata, nil
 }
+
+// Chunking reads {"max_tokens", "overlap"}, both of which may be left out: how texts are split.
+func Chunking(path string, value json.RawMessage) (*embeddings.Chunking, error) {
+	chunking := new(embeddings.Chunking)
+	field := func(name string, to *int) func(json.RawMessage) error {
+		return func(value json.RawMessage) (err error) {
+			*to, err = CountOf(path+"."+name, value)
+			return err
+		}
+	}
+	err := Object(path, value, Fields{
+		"max_tokens": field("max_tokens", &chunking.MaxTokens),
+		"overlap":    field("overlap", &chunking.Overlap),
+	})
+	return chunking, err
+}

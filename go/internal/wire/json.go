@@ -138,6 +138,23 @@ func Number(path string, value json.RawMessage) (string, error) {
 	return string(value), nil
 }
 
+// Boolean reads true or false.
+func Boolean(path string, value json.RawMessage) (bool, error) {
+	if kind(value) != "a boolean" {
+		return false, mismatch(path, value, "a boolean")
+	}
+	return string(value) == "true", nil
+}
+
+// CountOf reads a number of things, of which there is at least one.
+func CountOf(path string, value json.RawMessage) (int, error) {
+	number, err := Number(path, value)
+	if err != nil {
+		return 0, err
+	}
+	return Count(path, number)
+}
+
 // Names lists names for an error's "expected".
 func Names(names []string) string {
 	quoted := make([]string, len(names))

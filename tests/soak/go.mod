@@ -1,0 +1,3 @@
+module github.com/teranos/libqntx_embed/tests/soak
+
+go 1.26
