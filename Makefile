@@ -140,7 +140,7 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	@mkdir -p var
 	@bin/qntx-embed ingest --model "$(MODEL)" --db var/dev.db examples/corpus.jsonl
 	$(call say,server (Ctrl-C ends it))
-	@printf '%s\n' "  page    http://$(LISTEN)/ (drop a file of lines or JSON Lines on it)" "  routes  http://$(LISTEN)/openapi.json, and docs/api.md says more" "" "Try in another shell:" "" \
+	@printf '%s\n' "  page    http://$(LISTEN)/  (search, see the map, drop a file of lines or JSON Lines on it)" "  routes  http://$(LISTEN)/openapi.json, and docs/api.md says more" "" "Try in another shell:" "" \
 	  "  curl 'http://$(LISTEN)/api/search/semantic?q=how+do+I+stop+the+pump'" \
 	  "  curl --json '{\"text\": \"The night train leaves from platform 4.\"}' -X PUT http://$(LISTEN)/api/embeddings/sources/note/1" \
 	  "  curl 'http://$(LISTEN)/api/search/semantic?q=when+does+the+train+leave&limit=1'" \
@@ -254,7 +254,7 @@ test-openapi: build ## Drives the server with what openapi.json says, right and 
 	$(call say,openapi.json)
 	@$(TEST_ENV) python3 tests/clients/run.py openapi
 
-test-browser: build ## Drives the page in a headless Chromium, where there is one; pictures in target/browser
+test-browser: build ## Drives the page in a headless Chromium, which must be installed; pictures in target/browser
 	$(call say,the page)
 	@$(GO_PURE) build -o ../target/browser/qntx-embed-stub ./cmd/qntx-embed
 	@$(TEST_ENV) python3 tests/browser/run.py $(WORD)

@@ -11,9 +11,9 @@
 //	GET, DELETE /api/embeddings/rows?filter=, /api/embeddings/rows/{id}
 //	GET, PUT, DELETE /api/embeddings/sources/{source_type}/{source_id}
 //	GET  /api/embeddings/info       the model and the store
+//	POST /api/embeddings/reindex    moves the store to the model; its progress as server-sent events
 //	GET  /api/embeddings/map, /api/embeddings/map/place?q=
 //	                                the rows as points of a plane, and where a text would lie among them
-//	POST /api/embeddings/reindex    moves the store to the model; its progress as server-sent events
 //	POST /v1/embeddings             as OpenAI's clients send it
 //	GET  /v1/models, /v1/models/{model}
 //	GET  /                          a page for people, which uses these routes
@@ -136,9 +136,9 @@ func (s *server) routes() []route {
 		{method: "POST", path: "/api/embeddings/generate", role: RoleRead, answer: s.generate, embeds: true},
 		{method: "POST", path: "/api/embeddings/batch", role: RoleWrite, answer: s.batch, stream: s.batchStream, embeds: true},
 		{method: "GET", path: "/api/embeddings/info", role: RoleRead, answer: s.info},
+		{method: "POST", path: "/api/embeddings/reindex", role: RoleWrite, serve: s.serveReindex},
 		{method: "GET", path: "/api/embeddings/map", role: RoleRead, answer: s.mapPoints},
 		{method: "GET", path: "/api/embeddings/map/place", role: RoleRead, answer: s.mapPlace, embeds: true},
-		{method: "POST", path: "/api/embeddings/reindex", role: RoleWrite, serve: s.serveReindex},
 		{method: "GET", path: "/api/embeddings/rows", role: RoleRead, answer: s.rows},
 		{method: "DELETE", path: "/api/embeddings/rows", role: RoleWrite, answer: s.deleteRows},
 		{method: "GET", path: "/api/embeddings/rows/{id}", role: RoleRead, answer: s.row},
