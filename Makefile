@@ -56,7 +56,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall licences test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-browser test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
+        test-openapi test-cluster test-browser test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
         test-avx512 soak bench bench-search bench-server lint header fmt clean distclean tools
 
 help: ## Shows this list
@@ -195,7 +195,7 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
 	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-browser test-install test-packaging test-coexist test-sqlite \
-	  test-sanitize test-memory test-adapters test-fuzz test-avx512
+	  test-sanitize test-memory test-adapters test-fuzz test-avx512 test-cluster
 	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
 
 test-docs: build ## Runs the README's examples, and the commands of the guides, as they stand there
@@ -253,6 +253,13 @@ test-clients: build ## Drives the server with clients of others: the openai pack
 test-openapi: build ## Drives the server with what openapi.json says, right and wrong (schemathesis)
 	$(call say,openapi.json)
 	@$(TEST_ENV) python3 tests/clients/run.py openapi
+
+test-cluster: build ## Tests the store on Weaviate with a cluster of three nodes on this machine (builds the server once)
+	@tools/weaviate.sh
+	$(call say,a Weaviate cluster)
+	@$(TEST_ENV) export QNTX_EMBED_TEST_WEAVIATE="$(CURDIR)/third_party/weaviate/weaviate-server"; \
+	  $(GO) test $(TAG) -count=1 -timeout 30m ./store/... && \
+	  $(GO) test $(TAG) -count=1 -timeout 10m -run 'TestTwoServersBehindOneAddressAnswerAsOne|TestACopyGoesToAClusterAndBack' ./cmd/qntx-embed
 
 test-browser: build ## Drives the page in a headless Chromium, which must be installed; pictures in target/browser
 	$(call say,the page)

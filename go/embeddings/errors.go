@@ -45,6 +45,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStore: the database file could not be opened, read or written.
 	ErrStore = errors.New("store failed")
+	// ErrStoreUnavailable: the engine behind the store cannot be reached, or too few of its nodes can; nothing is wrong with
+	// the call, which may be made again later. An EmbeddingStore, which is a file, never gives it.
+	ErrStoreUnavailable = errors.New("store not available")
 	// ErrStoreVersion: the database was written by a newer version of the library, or by the original system (see
 	// [MigrateEmbeddingStore]).
 	ErrStoreVersion = errors.New("store of another version")

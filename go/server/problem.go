@@ -67,6 +67,7 @@ var kinds = []struct {
 	{errTimeout, http.StatusServiceUnavailable, "timeout", "the request took longer than this server allows; send less at once"},
 	{embeddings.ErrCancelled, http.StatusServiceUnavailable, "cancelled", "the request was cancelled"},
 	{errUnavailable, http.StatusServiceUnavailable, "not-available", unavailable},
+	{embeddings.ErrStoreUnavailable, http.StatusServiceUnavailable, "not-available", "the store cannot be reached; try again later"},
 	{embeddings.ErrABIVersion, http.StatusServiceUnavailable, "not-available", unavailable},
 	{embeddings.ErrModelNotFound, http.StatusServiceUnavailable, "not-available", unavailable},
 	{embeddings.ErrModelInvalid, http.StatusServiceUnavailable, "not-available", unavailable},

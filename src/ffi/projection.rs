@@ -58,7 +58,10 @@ pub unsafe extern "C" fn qntx_embed_project(
                 unsafe { progress(options.progress_context, done, total) };
             }
         };
-        let options = ProjectOptions { cancel, progress: options.progress.is_some().then_some(progress) };
+        let options = ProjectOptions {
+            cancel,
+            progress: options.progress.is_some().then_some(progress),
+        };
         let found = projection::project(vectors, dimensions, &options)?;
         to.copy_from_slice(found.as_flattened());
         Ok(())

@@ -185,6 +185,14 @@ FUNCTION(qntx_embed_blob_deserialize, { const uint8_t *data; size_t len; float *
 FUNCTION(qntx_embed_similarity, { const float *a; const float *b; size_t dimensions; float *similarity; },
          a->a, a->b, a->dimensions, a->similarity)
 
+FUNCTION(qntx_embed_project,
+         { const float *vectors; size_t count; size_t dimensions; const qntx_embed_project_options *options; float *points;
+           size_t points_len; },
+         a->vectors, a->count, a->dimensions, a->options, a->points, a->points_len)
+FUNCTION(qntx_embed_project_place,
+         { const float *vectors; size_t count; size_t dimensions; const float *points; const float *vector; float *point; },
+         a->vectors, a->count, a->dimensions, a->points, a->vector, a->point)
+
 static void wrong_vectors_and_blobs_are_refused(void) {
   {
     qntx_embed_blob blob = {NULL, 0};
@@ -223,41 +231,36 @@ static void wrong_vectors_and_blobs_are_refused(void) {
   }
 }
 
-// ---- Maps
-
-FUNCTION(qntx_embed_project,
-         { const float *vectors; size_t count; size_t dimensions; const qntx_embed_project_options *options;
-           float *points; size_t points_len; },
-         a->vectors, a->count, a->dimensions, a->options, a->points, a->points_len)
-FUNCTION(qntx_embed_project_place,
-         { const float *vectors; size_t count; size_t dimensions; const float *points; const float *vector; float *point; },
-         a->vectors, a->count, a->dimensions, a->points, a->vector, a->point)
-
 static void wrong_arguments_of_maps_are_refused(void) {
-  float points[2] = {0, 0}, point[2];
+  static const float vectors[6] = {1, 0, 0, 0, 1, 0};
+  float points[4] = {7, 7, 7, 7};
   {
     qntx_embed_project_options options = {.size = sizeof options};
-    const qntx_embed_project_arguments right = {unit, 1, 3, &options, points, 2};
+    const qntx_embed_project_arguments right = {vectors, 2, 3, &options, points, 4};
     NULL_REFUSED(qntx_embed_project, vectors);
     LENGTH(qntx_embed_project, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
     LENGTH(qntx_embed_project, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
     SIZE(qntx_embed_project, options, qntx_embed_project_options);
+    options.cancel = freed_cancel();
+    INVALID(qntx_embed_project, "options.cancel is no qntx_embed_cancel", (void)0);
+    options.cancel = NULL;
     NULL_REFUSED(qntx_embed_project, points);
     LENGTH(qntx_embed_project, points_len, QNTX_EMBED_STATUS_DIMENSIONS);
-    options.cancel = freed_cancel();
-    INVALID(qntx_embed_project, "options.cancel", (void)0);
-    options.cancel = NULL;
+    REFUSED_WITH(qntx_embed_project, QNTX_EMBED_STATUS_DIMENSIONS, "3", wrong.points_len = 3);
+    for (size_t i = 0; i < 4; i++) CHECK(points[i] == 7);
     RIGHT(qntx_embed_project);
     NULL_TAKEN(qntx_embed_project, options);
   }
   {
-    const qntx_embed_project_place_arguments right = {unit, 1, 3, points, unit, point};
+    float point[2] = {7, 7};
+    const qntx_embed_project_place_arguments right = {vectors, 2, 3, points, vectors, point};
     NULL_REFUSED(qntx_embed_project_place, vectors);
     LENGTH(qntx_embed_project_place, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
     LENGTH(qntx_embed_project_place, dimensions, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
     NULL_REFUSED(qntx_embed_project_place, points);
     NULL_REFUSED(qntx_embed_project_place, vector);
     NULL_REFUSED(qntx_embed_project_place, point);
+    CHECK(point[0] == 7 && point[1] == 7);
     RIGHT(qntx_embed_project_place);
   }
 }
@@ -538,10 +541,10 @@ FUNCTION(qntx_embed_store_get_source,
 FUNCTION(qntx_embed_store_list,
          { const qntx_embed_store *store; const qntx_embed_list_options *options; qntx_embed_rows **rows; },
          a->store, a->options, a->rows)
-FUNCTION(qntx_embed_store_revision, { const qntx_embed_store *store; uint64_t *revision; }, a->store, a->revision)
 FUNCTION(qntx_embed_store_count,
          { const qntx_embed_store *store; qntx_embed_str fingerprint; qntx_embed_str filter; size_t *count; },
          a->store, a->fingerprint, a->filter, a->count)
+FUNCTION(qntx_embed_store_revision, { const qntx_embed_store *store; uint64_t *revision; }, a->store, a->revision)
 FUNCTION(qntx_embed_store_search,
          { const qntx_embed_store *store; const float *query; size_t dimensions; const qntx_embed_search_options *options;
            qntx_embed_rows **rows; },

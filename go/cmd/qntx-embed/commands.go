@@ -64,7 +64,7 @@ Examples:
 			},
 			run: runSearch,
 		},
-		putCommand(), listCommand(), getCommand(), countCommand(), deleteCommand(), statsCommand(),
+		putCommand(), copyCommand(), listCommand(), getCommand(), countCommand(), deleteCommand(), statsCommand(),
 		{
 			name: "embed", args: "TEXT...",
 			summary: "prints the vectors of texts",

@@ -44,8 +44,15 @@ func (f *flags) check() error {
 	if info, err := os.Stat(f.model); err != nil || !info.IsDir() {
 		return fmt.Errorf("--model '%s' is not a directory", f.model)
 	}
-	if f.serve.attestations != "" && sameFile(f.serve.attestations, f.db) {
+	if f.serve.attestations != "" && f.cluster.url == "" && sameFile(f.serve.attestations, f.db) {
 		return errors.New("--attestations and --db are the same file")
+	}
+	if f.cluster.url != "" {
+		store, err := f.cluster.open(f.cluster.url) // reads the files, and does not connect
+		if err != nil {
+			return err
+		}
+		defer store.Close()
 	}
 	_, err := openFiles(&f.serve)
 	return err

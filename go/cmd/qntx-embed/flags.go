@@ -20,7 +20,9 @@ type flags struct {
 	set *flag.FlagSet
 
 	model, onnxruntime, db string
-	manifest               bool // is needed
+	cluster                clusterSettings
+	from, to, after        string // of a copy
+	manifest               bool   // is needed
 
 	config   string            // the configuration file
 	settings []string          // flags that are settings too
@@ -149,6 +151,9 @@ func withReindex(f *flags) {
 
 func storeFlags(f *flags) {
 	f.set.StringVar(&f.db, "db", "qntx-embed.db", "database `FILE`")
+	f.set.StringVar(&f.cluster.url, "store", "", "keep rows in a Weaviate cluster in place of the file: its `URL`, such as "+
+		"weaviate://db1:8080,db2:8080, or weaviates:// with TLS (docs/scale.md)")
+	clusterFlags(f)
 }
 
 func withVerify(f *flags) {

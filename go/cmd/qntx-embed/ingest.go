@@ -24,7 +24,7 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 		return err
 	}
 	defer service.Close()
-	store, err := embeddings.OpenEmbeddingStore(f.db)
+	store, err := openAny(f)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func runIngest(ctx context.Context, f *flags, args []string, c console) error {
 	if err != nil {
 		return err
 	}
-	return sayStored(ctx, store, f.db, "items", counts, start, c)
+	return sayStored(ctx, store, f.place(), "items", counts, start, c)
 }
 
 // sayStored prints what was done with things of a kind.

@@ -35,7 +35,7 @@ func runPut(ctx context.Context, f *flags, args []string, c console) error {
 		return err
 	}
 	defer input.Close()
-	store, err := embeddings.OpenEmbeddingStore(f.db)
+	store, err := openAny(f)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func runPut(ctx context.Context, f *flags, args []string, c console) error {
 	if err != nil {
 		return err
 	}
-	return sayStored(ctx, store, f.db, "rows", counts, start, c)
+	return sayStored(ctx, store, f.place(), "rows", counts, start, c)
 }
 
 func readRecord(line []byte) (embeddings.Record, error) {

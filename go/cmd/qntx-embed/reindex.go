@@ -15,6 +15,9 @@ func runReindex(ctx context.Context, f *flags, args []string, c console) error {
 	if len(args) > 0 {
 		return unexpected(args[0])
 	}
+	if err := onlyFiles(f); err != nil {
+		return err
+	}
 	// Opening would make it.
 	if _, err := os.Stat(f.db); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database '%s'; qntx-embed ingest makes one, --db names another", f.db)

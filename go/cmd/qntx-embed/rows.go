@@ -91,7 +91,7 @@ func runList(ctx context.Context, f *flags, args []string, c console) error {
 	case f.vectors && !f.json:
 		return usageError("--vectors needs --json")
 	}
-	store, err := openStore(f)
+	store, err := openThere(f)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func runList(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	switch {
 	case given == 0:
-		fmt.Fprintf(c.err, "there are no such rows in %s\n", f.db)
+		fmt.Fprintf(c.err, "there are no such rows in %s\n", f.place())
 	case given == options.Limit:
 		fmt.Fprintf(c.err, "what follows: --after %s\n", last)
 	}
@@ -148,7 +148,7 @@ func runGet(ctx context.Context, f *flags, args []string, c console) error {
 	case f.vectors && !f.json:
 		return usageError("--vectors needs --json")
 	}
-	store, err := openStore(f)
+	store, err := openThere(f)
 	if err != nil {
 		return err
 	}
@@ -206,17 +206,23 @@ func writeRow(w io.Writer, e *embeddings.Embedding, first bool) {
 }
 
 func runCount(ctx context.Context, f *flags, args []string, c console) error {
-	return withStoreAlone(f, args, func(store *embeddings.EmbeddingStore) error {
-		rows, err := store.Count(ctx, f.selection)
-		if err != nil {
-			return err
-		}
-		if f.json {
-			return writeJSON(c.out, map[string]int{"rows": rows})
-		}
-		fmt.Fprintln(c.out, rows)
-		return nil
-	})
+	if len(args) > 0 {
+		return unexpected(args[0])
+	}
+	store, err := openThere(f)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	rows, err := store.Count(ctx, f.selection)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return writeJSON(c.out, map[string]int{"rows": rows})
+	}
+	fmt.Fprintln(c.out, rows)
+	return nil
 }
 
 func runDelete(ctx context.Context, f *flags, args []string, c console) error {
@@ -233,7 +239,7 @@ func runDelete(ctx context.Context, f *flags, args []string, c console) error {
 	if ways != 1 {
 		return usageError("expected ids, or --source-type and --source-id, or --filter: one of the three")
 	}
-	store, err := openStore(f)
+	store, err := openThere(f)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func runSearch(ctx context.Context, f *flags, args []string, c console) error {
 	if err != nil {
 		return usageError(err.Error())
 	}
-	if err := mustExist(f.db); err != nil { // before the model, which takes longer
+	if err := mustBeThere(f); err != nil { // before the model, which takes longer
 		return err
 	}
 	var service embeddings.EmbeddingService
@@ -38,7 +38,7 @@ func runSearch(ctx context.Context, f *flags, args []string, c console) error {
 		defer opened.Close()
 		service = opened
 	}
-	store, err := openStore(f)
+	store, err := openThere(f)
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,10 @@ func runSearch(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	if len(response.Results) == 0 {
 		if request.Mode == server.ModeKeywords {
-			fmt.Fprintf(c.err, "nothing in %s has one of these words\n", f.db)
+			fmt.Fprintf(c.err, "nothing in %s has one of these words\n", f.place())
 		} else {
 			fmt.Fprintf(c.err, "nothing in %s has a cosine of %v or more to this; --threshold takes less\n",
-				f.db, request.Options.Threshold)
+				f.place(), request.Options.Threshold)
 		}
 		return nil
 	}

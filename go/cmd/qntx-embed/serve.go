@@ -48,7 +48,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	config.Keys = files.keys
 
 	if f.serve.attestations != "" {
-		if sameFile(f.serve.attestations, f.db) {
+		if f.cluster.url == "" && sameFile(f.serve.attestations, f.db) {
 			return fmt.Errorf("--attestations and --db are the same file, '%s': two copies of SQLite in one process destroy it; "+
 				"give the embeddings a file of their own", f.db)
 		}
@@ -68,7 +68,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	case err != nil:
 		return err
 	default:
-		store, err := embeddings.OpenEmbeddingStore(f.db, append(f.store, embeddings.WithStoreLogger(library))...)
+		store, err := openAny(f, embeddings.WithStoreLogger(library))
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	}
 	stop := files.reload(log)
 	defer stop()
-	log.Info("listening", "address", scheme+"://"+listener.Addr().String(), "model", f.model, "db", f.db, "rows", rows)
+	log.Info("listening", "address", scheme+"://"+listener.Addr().String(), "model", f.model, "db", f.place(), "rows", rows)
 	return serve(ctx, listener, server.New(config), log, &f.serve)
 }
 

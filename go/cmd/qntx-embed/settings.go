@@ -22,11 +22,13 @@ import (
 // table of what there is; what kind of value one takes is said by the word for it in its help: N is a number, LIST a list,
 // nothing a switch, and all others are text.
 
-// withModel, withStore and withServer are all settings that there are.
+// withModel, withStore and withServer are all settings that there are; withCluster are some of withStore.
 var (
 	withModel  = asSettings(modelFlags)
 	withStore  = asSettings(storeFlags)
 	withServer = asSettings(serverFlags)
+
+	withCluster = asSettings(clusterFlags)
 )
 
 func allSettings() *flags { return newFlags(withModel, withStore, withServer) }
