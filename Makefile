@@ -2,6 +2,8 @@
 
 LISTEN ?= 127.0.0.1:8787
 CARGO_FLAGS ?=
+# Seconds for each fuzzer.
+FUZZ ?= 60
 
 # Where `make install` puts things; DESTDIR is put before it, for those who make packages.
 PREFIX ?= /usr/local
@@ -46,15 +48,16 @@ C_WARNINGS := -Wall -Wextra -Wpedantic -Werror -Iinclude
 C_LINK := -L$(OUT) -lqntx_embed -Wl,-rpath,"$(CURDIR)/$(OUT)" -pthread -lm
 C_EXAMPLES := $(wildcard examples/*.c)
 C_PROGRAMS := $(C_EXAMPLES:%.c=target/c/%.c11) $(C_EXAMPLES:%.c=target/c/%.c++17) \
-              $(patsubst %.c,target/c/%.c11,$(wildcard tests/c/*.c))
+              $(patsubst %.c,target/c/%.c11,$(wildcard tests/c/*.c)) \
+              $(patsubst %.c,target/c/%.old,$(wildcard tests/abi/*/*.c))
 
 say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
-.PHONY: help setup lib build dev package install uninstall test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-install test-packaging test-coexist test-sqlite test-sanitize test-fuzz test-avx512 soak \
-        bench bench-search bench-server lint header fmt clean distclean tools
+.PHONY: help setup lib build dev package install uninstall licences test test-all test-rust test-c test-go test-docs test-clients \
+        test-openapi test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
+        test-avx512 soak bench bench-search bench-server lint header fmt clean distclean tools
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -97,7 +100,7 @@ package: build ## Gathers in target/package what `make install` installs
 	@cp $(OUT)/libqntx_embed_sqlite.so $(PACKAGE)/lib/
 	@tools/localise.sh $(OUT)/libqntx_embed.a $(STATIC)
 	@cp $(ONNXRUNTIME) $(PACKAGE)/lib/qntx_embed/
-	@cp LICENSE-* third_party/onnxruntime/LICENSE third_party/onnxruntime/ThirdPartyNotices.txt $(PACKAGE)/share/doc/qntx_embed/
+	@cp LICENSE-* NOTICE third_party/onnxruntime/LICENSE third_party/onnxruntime/ThirdPartyNotices.txt $(PACKAGE)/share/doc/qntx_embed/
 	@for file in qntx_embed qntx_embed-static; do \
 	  sed 's|@VERSION@|$(VERSION)|' tools/pkgconfig/$$file.pc.in >$(PACKAGE)/lib/pkgconfig/$$file.pc; \
 	done
@@ -129,6 +132,9 @@ uninstall: ## Removes what `make install` with the same PREFIX has put there
 	  lib/libqntx_embed.a lib/pkgconfig/qntx_embed.pc lib/pkgconfig/qntx_embed-static.pc share/man/man1/qntx-embed.1)
 	@rm -rf $(DESTDIR)$(PREFIX)/lib/qntx_embed $(DESTDIR)$(PREFIX)/share/doc/qntx_embed
 
+licences: ## Writes NOTICE: what is shipped, and under which licences
+	@python3 tools/licences.py --write
+
 dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corpus in var/dev.db
 	$(call say,example corpus)
 	@mkdir -p var
@@ -148,9 +154,13 @@ test-rust: lib ## Tests the engine, the store and the C ABI from Rust
 	@$(TEST_ENV) cargo test $(CARGO_FLAGS)
 
 test-c: lib $(C_PROGRAMS) ## Compiles the header, examples/*.c and tests/c/*.c strictly, and runs the programs
-	$(call say,C header alone: C11 and C++17)
-	@$(C11) $(C_WARNINGS) -fsyntax-only -x c include/qntx_embed.h
-	@$(CXX17) $(C_WARNINGS) -fsyntax-only include/qntx_embed.h
+	$(call say,C header alone: C11, C17 and C++17)
+	@for compiler in $(CC) clang; do \
+	  command -v $$compiler >/dev/null || { echo "skipped: no $$compiler here"; continue; }; \
+	  for standard in "c -std=c11" "c -std=c17" "c++ -std=c++17"; do \
+	    $$compiler -x $$standard $(C_WARNINGS) -fsyntax-only include/qntx_embed.h || exit 1; \
+	  done; \
+	done
 	$(call say,C programs)
 	@$(TEST_ENV) for program in $(C_PROGRAMS); do \
 	  echo "$$program"; "$$program" "$(MODEL)" || { echo "$$program: failed with exit code $$?"; exit 1; }; \
@@ -159,6 +169,11 @@ test-c: lib $(C_PROGRAMS) ## Compiles the header, examples/*.c and tests/c/*.c s
 target/c/%.c11: %.c include/qntx_embed.h $(wildcard tests/c/*.h) | lib
 	@mkdir -p $(@D)
 	@$(C11) $(C_WARNINGS) $< -o $@ $(C_LINK)
+
+# Programs of a release, as they were compiled then: with its header.
+target/c/%.old: %.c $(wildcard tests/abi/*/qntx_embed.h) | lib
+	@mkdir -p $(@D)
+	@$(C11) $(filter-out -Iinclude,$(C_WARNINGS)) -I$(dir $<) $< -o $@ $(C_LINK)
 
 target/c/%.c++17: %.c include/qntx_embed.h $(wildcard tests/c/*.h) | lib
 	@mkdir -p $(@D)
@@ -180,7 +195,7 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
 	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-packaging test-coexist test-sqlite \
-	  test-sanitize test-avx512
+	  test-sanitize test-memory test-adapters test-fuzz test-avx512
 	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
 
 test-docs: build ## Runs the README's examples, and the commands of the guides, as they stand there
@@ -211,9 +226,25 @@ test-sanitize: lib ## Runs the C programs under sanitizers and valgrind
 	$(call say,sanitizers and valgrind)
 	@$(TEST_ENV) tests/sanitize/run.sh "$(MODEL)"
 
-test-fuzz: setup ## Runs each fuzzer for FUZZ seconds (60)
+test-fuzz: setup ## Runs each fuzzer, of the library and of the server's routes, for FUZZ seconds (60)
 	$(call say,fuzzers)
-	@$(TEST_ENV) fuzz/run.sh $(or $(FUZZ),60)
+	@$(TEST_ENV) fuzz/run.sh $(FUZZ)
+	@for target in FuzzBodies FuzzQueries; do \
+	  echo "- $$target, $(FUZZ) seconds"; \
+	  ($(GO_PURE) test ./server -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ)s) || exit 1; \
+	done
+
+test-memory: build ## Tests Go's side with the collector always running, pointers checked and handles counted; govulncheck
+	$(call say,Go tests with cgocheck2 and a collection before each call; no handle may be left)
+	@$(TEST_ENV) export GOGC=1 GOEXPERIMENT=cgocheck2; $(GO) test $(TAG),sqlite_fts5,qntx_debug -count=1 ./internal/capi ./embeddings ./sqliteext ./server
+	$(call say,govulncheck)
+	@tools/govulncheck.sh
+
+test-adapters: lib ## Runs chromem-go and langchaingo on our vectors, in one process
+	$(call say,in other libraries)
+	@$(TEST_ENV) for module in tests/adapters/*; do \
+	  (cd "$$module" && go test -tags rustembeddings -count=1 ./...) || exit 1; \
+	done
 
 test-clients: build ## Drives the server with clients of others: the openai package, openai-go, langchaingo
 	$(call say,clients of others)
@@ -225,10 +256,10 @@ test-openapi: build ## Drives the server with what openapi.json says, right and 
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)
-	@tests/avx512/setup.sh
-	@cargo test $(CARGO_FLAGS) --lib --no-run --message-format=json 2>/dev/null | python3 -c \
-	  "import json, sys; print([m['executable'] for m in map(json.loads, sys.stdin) if m.get('executable')][0])" >target/avx512/program
-	@tests/avx512/run.sh "$$(cat target/avx512/program)" --test-threads=1 kernel::quantised
+	@if ! tests/avx512/setup.sh; then echo "skipped: no emulator here, because apt does not give it"; exit 0; fi; \
+	cargo test $(CARGO_FLAGS) --lib --no-run --message-format=json 2>/dev/null | python3 -c \
+	  "import json, sys; print([m['executable'] for m in map(json.loads, sys.stdin) if m.get('executable')][0])" >target/avx512/program && \
+	tests/avx512/run.sh "$$(cat target/avx512/program)" --test-threads=1 kernel::quantised
 
 soak: build ## Loads the server for 10 minutes: broken requests, hang-ups, slow readers, kill -9 (SOAK='-duration 60s')
 	$(call say,soak)
@@ -259,6 +290,8 @@ lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	@$(GO_PURE) run $(STATICCHECK) ./...
 	@$(GO) -C ../tests/soak vet .
 	@$(GO) -C ../benches/served vet $(TAG) .
+	$(call say,licences)
+	@python3 tools/licences.py
 
 header: ## Writes include/qntx_embed.h from src/ffi
 	@QNTX_EMBED_WRITE_HEADER=1 cargo test $(CARGO_FLAGS) --test header

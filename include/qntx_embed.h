@@ -16,6 +16,11 @@
 //   NULL after a failure. Freeing NULL is fine; freeing twice is not. What the caller passes in is read during the
 //   call; nothing of it is kept.
 //
+// Mistakes
+//   Each object begins with a word that says what it is, until it is freed. So one that was freed, or that is of another
+//   type, is often noticed: it is then refused with QNTX_EMBED_STATUS_INVALID_ARGUMENT, and counts as NULL where there is no
+//   status, also for ..._free. That finds mistakes in tests. It is no promise: the memory may be another object's by then.
+//
 // Threads
 //   `const T *` means: any number of threads at once. `T *` means: one thread, and nobody else at that time. No function
 //   ties its result to the thread that called it.
@@ -108,6 +113,16 @@
 
 // There was one with the same content.
 #define QNTX_EMBED_OUTCOME_UNCHANGED 2
+
+// Something did not work, and somebody should look at it.
+#define QNTX_EMBED_LOG_ERROR 1
+
+// It works, and is not as it should be: a file that is damaged or can only be read, what opens slowly, what ONNX Runtime
+// warns of.
+#define QNTX_EMBED_LOG_WARNING 2
+
+// What was done that is not done often: a model opened, a migration applied, an index built.
+#define QNTX_EMBED_LOG_INFO 3
 
 // What a function says of its call. The numbers never change and are never reused; later versions may add some, so
 // treat one that is unknown as a failure.
@@ -244,6 +259,11 @@ typedef struct qntx_embed_manifest_info {
   char fingerprint[65];
 } qntx_embed_manifest_info;
 
+// Gets lines for the caller's log: one of `QNTX_EMBED_LOG_...`, later versions may add some, and a line of UTF-8 that is
+// valid during the call and has no text of anybody's in it. It is called on any thread, from several at once, until the
+// object is freed. It must not use that object, nor leave by an exception or longjmp.
+typedef void (*qntx_embed_log_function)(void *context, uint32_t level, struct qntx_embed_str line);
+
 // How to open a model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_model_options {
   // `sizeof(qntx_embed_model_options)`.
@@ -271,6 +291,10 @@ typedef struct qntx_embed_model_options {
   uint32_t require_manifest;
   // 0.
   uint32_t reserved;
+  // NULL, or what gets lines for the caller's log.
+  qntx_embed_log_function log;
+  // Given to `log`.
+  void *log_context;
 } qntx_embed_model_options;
 
 // What an open model is. Set `size` before the call; a newer library fills only what an older caller's `size` holds.
@@ -507,6 +531,10 @@ typedef struct qntx_embed_store_options {
   // often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
   // 2 GiB; 1 keeps nothing in memory.
   size_t max_resident_bytes;
+  // NULL, or what gets lines for the caller's log.
+  qntx_embed_log_function log;
+  // Given to `log`.
+  void *log_context;
 } qntx_embed_store_options;
 
 // A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::blob;
 use crate::cache::{Cache, CacheStats, Question};
@@ -11,6 +12,7 @@ use crate::chunks::{self, Chunk};
 use crate::ending;
 use crate::error::{Code, Error, Result, fail};
 use crate::head;
+use crate::log::{Level, Log};
 use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
 use crate::runtime;
 use crate::schedule::{CancelToken, Progress, Scheduler};
@@ -38,6 +40,8 @@ pub struct ModelOptions {
     pub cache_bytes: usize,
     /// Opens only a directory that is as its manifest says (see [`manifest`](crate::manifest)).
     pub require_manifest: bool,
+    /// Where lines go that say what took long, and what ONNX Runtime warns of.
+    pub log: Log,
 }
 
 /// What [`Embedder::embed_iter`] embeds with one call, at most.
@@ -45,6 +49,8 @@ const ITER_TEXTS: usize = 256;
 const ITER_BYTES: usize = 1 << 20;
 
 const DEFAULT_QUEUE: usize = 100_000;
+/// A model of some hundred megabytes opens in less.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// What an open model is.
 #[derive(Clone, Debug)]
@@ -158,6 +164,7 @@ pub struct Embedder {
 impl Embedder {
     /// Opens a directory as sentence-transformers publishes it, and runs it once to see that it works.
     pub fn open(directory: &Path, options: &ModelOptions) -> Result<Self> {
+        let began = Instant::now();
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n if n <= 1024 => n,
@@ -207,6 +214,9 @@ impl Embedder {
                 "config_sentence_transformers.json has a truncate_dim {n}, but the model gives {full_dimensions} dimensions"
             ),
         };
+        options.log.write(if began.elapsed() < SLOW { Level::Info } else { Level::Warning }, || {
+            format!("model '{}' took {} ms to open", model.name, began.elapsed().as_millis())
+        });
         let cache = (options.cache_bytes > 0).then(|| Cache::new(options.cache_bytes)).transpose()?;
         Ok(Self {
             info: ModelInfo {
@@ -433,7 +443,7 @@ fn load(path: &Path, options: &ModelOptions, threads: usize) -> Result<Opened> {
         let runtime = joined(runtime)??;
         let (model, tokenizer, fingerprint, network) = read?;
         let onnxruntime = runtime.version.clone();
-        let factory = Factory::new(runtime, network, threads)?;
+        let factory = Factory::new(runtime, network, threads, &options.log)?;
         let wide = factory.session(threads, Interrupt::new()?)?;
         let (tokenizer, fingerprint) = (joined(tokenizer)??, joined(fingerprint)?);
         Ok(Opened { model, tokenizer, fingerprint, onnxruntime, factory, wide })

@@ -1,5 +1,5 @@
-//! The committed header, its page in docs and the list of exports are what the sources say, and each function is called by
-//! a C program of the tests. `QNTX_EMBED_WRITE_HEADER=1` (`make header`) writes header and page.
+//! The committed header, its page in docs, its copy in tests/abi and the list of exports are what the sources say, and each
+//! function is called by a C program of the tests. `QNTX_EMBED_WRITE_HEADER=1` (`make header`) writes all but the list.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use std::fmt::Write;
@@ -23,6 +23,7 @@ fn generated() -> String {
 fn committed_is(file: &str, generated: &str) {
     let path = root().join(file);
     if std::env::var_os("QNTX_EMBED_WRITE_HEADER").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
@@ -32,6 +33,23 @@ fn committed_is(file: &str, generated: &str) {
 #[test]
 fn the_committed_header_is_what_the_sources_say() {
     committed_is("include/qntx_embed.h", &generated());
+}
+
+/// What older programs were compiled with stays in tests/abi, and is compiled against the library by `make test-c`. Until a
+/// release is out its folder follows the sources; from then on nothing writes to it.
+#[test]
+fn the_folder_of_a_release_has_its_header_and_examples() {
+    let release = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+    let changelog = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let title = changelog.lines().find(|line| line.starts_with("## ")).unwrap();
+    if title.contains("not released yet") {
+        committed_is(&format!("tests/abi/{release}/qntx_embed.h"), &generated());
+        for example in ["similarity.c", "store.c"] {
+            let source = std::fs::read_to_string(root().join("examples").join(example)).unwrap();
+            committed_is(&format!("tests/abi/{release}/{example}"), &source);
+        }
+    }
+    assert!(root().join("tests/abi").join(release).join("qntx_embed.h").exists(), "tests/abi has no {release}");
 }
 
 #[test]
@@ -64,6 +82,57 @@ fn every_function_is_in_the_list_of_exports_and_called_by_a_test_in_c() {
         let called = tests.contains(&format!("{name}(")) || tests.contains(&format!("{name},"));
         assert!(called, "no program in tests/c calls {name}");
     }
+}
+
+/// The rows of tests/c/misuse.c that a parameter needs, by its type; one of those in each list.
+fn rows_wanted(parameter: &str, has_status: bool) -> Vec<&'static [&'static str]> {
+    let structure = |name: &str| parameter.contains(&format!("struct qntx_embed_{name} "));
+    let objects = ["model", "store", "cancel", "error", "rows", "text", "chunks"];
+    let object = !parameter.contains("**") && objects.iter().any(|name| structure(name));
+    let sized = !parameter.contains("**")
+        && ["_options *", "_info *", "_stats *", "_report *", "_record *"].iter().any(|end| parameter.contains(end))
+        && !structure("text_info");
+    match parameter {
+        _ if object && has_status => vec![&["HANDLE"]],
+        _ if object => vec![&["COUNTS_AS_NULL", "FREES_ONLY_ITS_OWN"]],
+        // Written in words there: a count that may be NULL, a blob.
+        _ if !has_status => vec![],
+        _ if sized => vec![&["NULL_REFUSED", "NULL_TAKEN"], &["SIZE", "SIZE_FILLED"]],
+        _ if parameter.contains('*') => vec![&["NULL_REFUSED", "NULL_TAKEN"]],
+        _ if structure("str") => vec![&["TEXT"]],
+        _ if parameter.starts_with("size_t ") => vec![&["LENGTH"]],
+        _ if parameter.starts_with("uint32_t ") => vec![&["NUMBER"]],
+        other => panic!("tests/header.rs does not know how '{other}' can be wrong: say it in rows_wanted"),
+    }
+}
+
+#[test]
+fn the_table_of_misuse_has_rows_for_each_parameter_of_each_function() {
+    let table = std::fs::read_to_string(root().join("tests/c/misuse.c")).unwrap();
+    let header = generated();
+    let mut missing = Vec::new();
+    for (_, code) in blocks(&header) {
+        let code = code.join(" ");
+        let Some((name, _)) = function(&code) else { continue };
+        let name = name.to_owned();
+        let parameters = code.split_once('(').unwrap().1.trim_end_matches(");");
+        let has_status = parameters.contains("struct qntx_embed_error **error");
+        for parameter in parameters.split(',').map(|p| p.split_whitespace().collect::<Vec<_>>().join(" ")) {
+            if parameter == "void" || parameter.contains("qntx_embed_error **") {
+                continue;
+            }
+            let word = parameter.rsplit([' ', '*']).next().unwrap();
+            for rows in rows_wanted(&parameter, has_status) {
+                // Rows of all functions that take records are in a macro of their own.
+                let there = rows.iter().any(|row| table.contains(&format!("{row}({name}, {word}")))
+                    || (table.contains(&format!("RECORDS({name})")) && ["store", "records", "count"].contains(&word));
+                if !there {
+                    missing.push(format!("{}({name}, {word})", rows.join(" or ")));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "tests/c/misuse.c has no row\n{}", missing.join("\n"));
 }
 
 /// The header in parts: comment lines without their slashes, and the code after them.

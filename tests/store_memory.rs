@@ -50,7 +50,7 @@ fn search(store: &Store, index: Index) -> &'static str {
 }
 
 fn open(path: &Path, max_resident_bytes: usize) -> Store {
-    let store = Store::open_with(path, &StoreOptions { max_resident_bytes }).unwrap();
+    let store = Store::open_with(path, &StoreOptions { max_resident_bytes, ..StoreOptions::default() }).unwrap();
     // Fills SQLite's caches.
     search(&store, Index::Rows);
     store

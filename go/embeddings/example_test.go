@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"os"
+	"strings"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
+
+// The examples run with the tag rustembeddings, in the repository's root.
 
 func Example() {
 	ctx := context.Background()
@@ -17,7 +19,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer service.Close()
-	store, err := embeddings.OpenEmbeddingStore("notes.db")
+	store, err := embeddings.OpenEmbeddingStore(":memory:") // or a file's name
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	query, err := service.Embed(ctx, "how do I stop the pump", embeddings.WithPromptName(embeddings.PromptQuery))
+	query, err := service.EmbedQuery(ctx, "how do I stop the pump")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	matches, err := store.Search(ctx, query.Vector, embeddings.SearchOptions{
+	matches, err := store.Search(ctx, query, embeddings.SearchOptions{
 		Fingerprint: model.Fingerprint,
 		Limit:       3,
 		Threshold:   0.3,
@@ -51,6 +53,29 @@ func Example() {
 	for _, match := range matches {
 		fmt.Printf("%.2f %s\n", match.Similarity, match.Text)
 	}
+	// Output: 0.60 Press the red button to halt the motor.
+}
+
+func ExampleManagedEmbeddingService_EmbedBatch() {
+	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer service.Close()
+	batch, err := service.EmbedBatch(context.Background(), []string{"cat", "kitten", "stock exchange"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, other := range batch.Results[1:] {
+		similarity, err := service.ComputeSimilarity(batch.Results[0].Vector, other.Vector)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%.2f\n", similarity)
+	}
+	// Output:
+	// 0.79
+	// 0.18
 }
 
 // Lines of a file of any size, embedded as they are read.
@@ -60,7 +85,8 @@ func ExampleManagedEmbeddingService_EmbedSeq() {
 		log.Fatal(err)
 	}
 	defer service.Close()
-	lines := bufio.NewScanner(os.Stdin)
+	file := strings.NewReader("The first line.\nThe second one is longer.\n")
+	lines := bufio.NewScanner(file)
 	texts := func(yield func(string) bool) {
 		for lines.Scan() && yield(lines.Text()) {
 		}
@@ -69,22 +95,25 @@ func ExampleManagedEmbeddingService_EmbedSeq() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(result.Vector)
+		fmt.Println(len(result.Vector), "dimensions,", result.Tokens, "tokens")
 	}
 	if err := lines.Err(); err != nil {
 		log.Fatal(err)
 	}
+	// Output:
+	// 384 dimensions, 6 tokens
+	// 384 dimensions, 8 tokens
 }
 
 // Items of any number, stored in batches: each is embedded and written as a whole.
 func ExampleIngest() {
 	ctx := context.Background()
-	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2", embeddings.WithRequireManifest())
+	service, err := embeddings.NewManagedEmbeddingService("models/all-MiniLM-L6-v2")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer service.Close()
-	store, err := embeddings.OpenEmbeddingStore("lines.db")
+	store, err := embeddings.OpenEmbeddingStore(":memory:")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -97,11 +126,41 @@ func ExampleIngest() {
 		}
 		batch = batch[:0]
 	}
-	for lines, n := bufio.NewScanner(os.Stdin), 1; lines.Scan(); n++ {
+	file := strings.NewReader("The first line.\nThe second one.\nThe third one.\n")
+	for lines, n := bufio.NewScanner(file), 1; lines.Scan(); n++ {
 		batch = append(batch, embeddings.Item{SourceType: "line", SourceID: fmt.Sprint(n), Text: lines.Text()})
 		if len(batch) == 256 {
 			flush()
 		}
 	}
 	flush()
+	count, err := store.Count(ctx, embeddings.Selection{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(count, "rows")
+	// Output: 3 rows
+}
+
+// Rows of some sources, in the order of their ids.
+func ExampleEmbeddingStore_List() {
+	ctx := context.Background()
+	store, err := embeddings.OpenEmbeddingStore(":memory:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	record := embeddings.Record{ID: "1", SourceType: "manual", SourceID: "pump", Text: "Press red.", Model: "m", Fingerprint: "f",
+		Vector: []float32{1, 0}, Metadata: embeddings.Metadata{"year": 2020}}
+	if _, err := store.Save(record); err != nil {
+		log.Fatal(err)
+	}
+	recent := embeddings.And(embeddings.Eq(embeddings.FieldSourceType, "manual"), embeddings.Ge("metadata.year", 2019))
+	for row, err := range store.List(ctx, embeddings.ListOptions{Selection: embeddings.Selection{Filter: recent}}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(row.ID, row.SourceID, row.Text)
+	}
+	// Output: 1 pump Press red.
 }

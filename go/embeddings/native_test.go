@@ -18,9 +18,19 @@ import (
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/capi"
 	"github.com/teranos/libqntx_embed/go/internal/embedtest"
 	"github.com/teranos/libqntx_embed/go/internal/testenv"
 )
+
+// TestMain fails where a test has left a handle open; builds with the tag qntx_debug see it. The examples name files as they lie
+// in the repository.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	testenv.Main(m, capi.Live)
+}
 
 func open(t *testing.T, directory string, options ...embeddings.Option) *embeddings.ManagedEmbeddingService {
 	t.Helper()

@@ -4,11 +4,22 @@ package embeddings_test
 
 import (
 	"errors"
+	"flag"
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
+
+// TestMain leaves out the examples, which need the library.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.skip", "^Example"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	ctx := t.Context()

@@ -19,9 +19,15 @@ import (
 	"time"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	"github.com/teranos/libqntx_embed/go/internal/capi"
 	"github.com/teranos/libqntx_embed/go/internal/testenv"
 	"github.com/teranos/libqntx_embed/go/server"
 )
+
+// TestMain fails where a test has left a handle open; builds with the tag qntx_debug see it.
+func TestMain(m *testing.M) {
+	testenv.Main(m, capi.Live)
+}
 
 // start serves the real model and a new database over real HTTP.
 func start(t *testing.T) string {

@@ -1,6 +1,7 @@
 //! Splitting long texts.
 
 use super::model::prompt_of;
+use super::object::{Object, free, known};
 use super::types::read_options;
 use super::{boundary, handle, out_pointer, qntx_embed_error, qntx_embed_model, qntx_embed_status, qntx_embed_str};
 use crate::chunks::Chunk;
@@ -41,7 +42,9 @@ pub struct qntx_embed_chunk {
 }
 
 /// The chunks of a text; owned by the caller, never changing, freed with `qntx_embed_chunks_free`.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_chunks {
+    pub(super) mark: u64,
     /// Pointers, so that `qntx_embed_chunk` can grow at its end.
     pointers: Vec<*const qntx_embed_chunk>,
     _chunks: Vec<qntx_embed_chunk>,
@@ -59,7 +62,7 @@ impl qntx_embed_chunks {
         // They stay where they are on the heap while the Vec that owns them moves.
         let chunks: Vec<qntx_embed_chunk> = chunks.iter().map(view).collect();
         let pointers = chunks.iter().map(std::ptr::from_ref).collect();
-        Box::into_raw(Box::new(Self { pointers, _chunks: chunks }))
+        Self { mark: Self::MARK, pointers, _chunks: chunks }.give()
     }
 }
 
@@ -115,7 +118,7 @@ pub unsafe extern "C" fn qntx_embed_chunks_get(
     chunks: Option<&qntx_embed_chunks>,
     count: *mut usize,
 ) -> *const *const qntx_embed_chunk {
-    let pointers = chunks.map_or(&[][..], |c| c.pointers.as_slice());
+    let pointers = known(chunks).map_or(&[][..], |c| c.pointers.as_slice());
     if !count.is_null() {
         // SAFETY: not NULL; a place by this function's contract.
         unsafe { count.write(pointers.len()) };
@@ -129,8 +132,6 @@ pub unsafe extern "C" fn qntx_embed_chunks_get(
 /// `chunks` came from `qntx_embed_model_split` and was not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_chunks_free(chunks: *mut qntx_embed_chunks) {
-    if !chunks.is_null() {
-        // SAFETY: by this function's contract it is a box that `boxed` made.
-        drop(unsafe { Box::from_raw(chunks) });
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(chunks) };
 }

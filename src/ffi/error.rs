@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
+use super::object::{Object, free, known};
 use crate::error::{Code, Error};
 
 /// What a function says of its call. The numbers never change and are never reused; later versions may add some, so
@@ -76,7 +77,9 @@ impl From<Code> for qntx_embed_status {
 
 /// Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
 /// any thread may read it, also another than the one that made the call.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_error {
+    pub(super) mark: u64,
     status: qntx_embed_status,
     message: CString,
 }
@@ -85,21 +88,21 @@ impl qntx_embed_error {
     pub(super) fn boxed(error: &Error) -> *mut Self {
         // A message can quote a text that has a NUL in it; C would stop reading there.
         let message = CString::new(error.message().replace('\0', "\\0")).unwrap_or_default();
-        Box::into_raw(Box::new(Self { status: error.code().into(), message }))
+        Self { mark: Self::MARK, status: error.code().into(), message }.give()
     }
 }
 
 /// The status that the failed call returned; `QNTX_EMBED_STATUS_OK` for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn qntx_embed_error_status(error: Option<&qntx_embed_error>) -> qntx_embed_status {
-    error.map_or(qntx_embed_status::Ok, |e| e.status)
+    known(error).map_or(qntx_embed_status::Ok, |e| e.status)
 }
 
 /// The message: UTF-8, NUL-terminated, never NULL, valid until the error is freed; "" for NULL. It names what was
 /// wrong, what was expected and what to do, and is meant for people: its wording may change.
 #[unsafe(no_mangle)]
 pub extern "C" fn qntx_embed_error_message(error: Option<&qntx_embed_error>) -> *const c_char {
-    error.map_or(c"".as_ptr(), |e| e.message.as_ptr())
+    known(error).map_or(c"".as_ptr(), |e| e.message.as_ptr())
 }
 
 /// Frees an error. NULL is fine.
@@ -108,8 +111,6 @@ pub extern "C" fn qntx_embed_error_message(error: Option<&qntx_embed_error>) -> 
 /// `error` came from a call of this library and was not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_error_free(error: *mut qntx_embed_error) {
-    if !error.is_null() {
-        // SAFETY: by this function's contract it is a box that `boxed` made.
-        drop(unsafe { Box::from_raw(error) });
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(error) };
 }

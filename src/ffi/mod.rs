@@ -9,6 +9,7 @@ mod chunks;
 mod error;
 mod manifest;
 mod model;
+mod object;
 mod reindex;
 mod rows;
 mod search;
@@ -31,7 +32,10 @@ pub use upkeep::*;
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use object::{Object, free, known};
+
 use crate::error::{Code, Error, Result, fail};
+use crate::schedule::CancelToken;
 
 /// The ABI's number: it changes only when a program that was built for an older one would break.
 pub const QNTX_EMBED_ABI_VERSION: u32 = 0;
@@ -72,8 +76,8 @@ unsafe fn boundary(error: *mut *mut qntx_embed_error, body: impl FnOnce() -> Res
         Err(e) => (qntx_embed_status::from(e.code()), qntx_embed_error::boxed(&e)),
     };
     if error.is_null() {
-        // SAFETY: the object was made above, by `boxed`, and nobody else has it.
-        unsafe { qntx_embed_error_free(object) };
+        // SAFETY: the object was made above, and nobody else has it.
+        unsafe { free(object) };
     } else {
         // SAFETY: by this function's contract.
         unsafe { error.write(object) };
@@ -82,11 +86,24 @@ unsafe fn boundary(error: *mut *mut qntx_embed_error, body: impl FnOnce() -> Res
 }
 
 /// The reference behind a handle, or an error that names it.
-fn handle<'a, T>(handle: Option<&'a T>, name: &str) -> Result<&'a T> {
-    match handle {
-        Some(handle) => Ok(handle),
-        None => fail!(InvalidArgument, "{name} is NULL"),
+fn handle<'a, T: Object>(handle: Option<&'a T>, name: &str) -> Result<&'a T> {
+    if handle.is_none() {
+        fail!(InvalidArgument, "{name} is NULL");
     }
+    match known(handle) {
+        Some(handle) => Ok(handle),
+        None => fail!(InvalidArgument, "{name} is no {}: it was freed, or is a handle of another kind", T::NAME),
+    }
+}
+
+/// The token of an options structure, which may be NULL.
+///
+/// # Safety
+/// `cancel` is NULL or not yet freed.
+unsafe fn token<'a>(cancel: *const qntx_embed_cancel) -> Result<Option<&'a CancelToken>> {
+    // SAFETY: by this function's contract.
+    let cancel = unsafe { cancel.as_ref() };
+    cancel.map(|cancel| Ok(&handle(Some(cancel), "options.cancel")?.token)).transpose()
 }
 
 /// An out-parameter, set to NULL until the function succeeds.

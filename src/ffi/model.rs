@@ -4,8 +4,9 @@ use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::types::{fill, read_options};
-use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str};
+use super::object::{Object, free, known};
+use super::types::{fill, log, qntx_embed_log_function, read_options};
+use super::{array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_status, qntx_embed_str, token};
 use crate::embedder::{EmbedOptions, Embedder, Embedding, ModelOptions, Prompt};
 use crate::error::{Result, fail};
 use crate::model::{Format, Precision};
@@ -14,7 +15,9 @@ use crate::tokenize::Truncate;
 
 /// An open model. Opened once, used by any number of threads at once through `const` pointers, freed once when no
 /// call uses it any more.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_model {
+    pub(super) mark: u64,
     pub(super) embedder: Embedder,
     name: CString,
     fingerprint: CString,
@@ -65,6 +68,10 @@ pub struct qntx_embed_model_options {
     pub require_manifest: u32,
     /// 0.
     pub reserved: u32,
+    /// NULL, or what gets lines for the caller's log.
+    pub log: qntx_embed_log_function,
+    /// Given to `log`.
+    pub log_context: *mut c_void,
 }
 
 /// The directory's default prompt, where it has one.
@@ -84,7 +91,9 @@ pub const QNTX_EMBED_TRUNCATE_LEFT: u32 = 2;
 pub const QNTX_EMBED_TRUNCATE_ERROR: u32 = 3;
 
 /// Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_cancel {
+    pub(super) mark: u64,
     pub(super) token: CancelToken,
 }
 
@@ -213,8 +222,9 @@ pub unsafe extern "C" fn qntx_embed_model_open(
         };
         // The strings do not move with the embedder, and nothing changes them.
         let prompts = info.prompts.iter().map(prompt).collect();
-        let model = qntx_embed_model { embedder, name, fingerprint, onnxruntime, default_prompt_name, prompts };
-        *out = Box::into_raw(Box::new(model));
+        let mark = qntx_embed_model::MARK;
+        let model = qntx_embed_model { mark, embedder, name, fingerprint, onnxruntime, default_prompt_name, prompts };
+        *out = model.give();
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -222,7 +232,7 @@ pub unsafe extern "C" fn qntx_embed_model_open(
 }
 
 /// # Safety
-/// The texts in `options` are valid.
+/// The texts in `options` are valid, and its log for as long as the model.
 unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOptions> {
     // SAFETY: by this function's contract.
     let onnxruntime = unsafe { options.onnxruntime.text("options.onnxruntime") }?;
@@ -250,6 +260,8 @@ unsafe fn rust_options(options: &qntx_embed_model_options) -> Result<ModelOption
             0 | 1 => options.require_manifest == 1,
             other => fail!(InvalidArgument, "options.require_manifest is {other}; expected 0 or 1"),
         },
+        // SAFETY: by this function's contract.
+        log: unsafe { log(options.log, options.log_context) },
     })
 }
 
@@ -329,6 +341,7 @@ pub unsafe extern "C" fn qntx_embed_model_prompts(
     model: Option<&qntx_embed_model>,
     count: *mut usize,
 ) -> *const qntx_embed_prompt {
+    let model = known(model);
     if !count.is_null() {
         // SAFETY: not NULL; a place by this function's contract.
         unsafe { count.write(model.map_or(0, |m| m.prompts.len())) };
@@ -426,7 +439,7 @@ unsafe fn embed_options<'a>(
     progress: &'a dyn Fn(usize, usize),
 ) -> Result<EmbedOptions<'a>> {
     // SAFETY: by this function's contract.
-    let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, options.cancel.as_ref()) };
+    let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, token(options.cancel)?) };
     Ok(EmbedOptions {
         prompt: prompt_of(options.prompt_kind, prompt)?,
         truncate: match options.truncate {
@@ -437,7 +450,7 @@ unsafe fn embed_options<'a>(
             other => fail!(InvalidArgument, "options.truncate is {other}; expected one of QNTX_EMBED_TRUNCATE_..."),
         },
         dimensions: (options.dimensions > 0).then_some(options.dimensions),
-        cancel: cancel.map(|c| &c.token),
+        cancel,
         progress: options.progress.is_some().then_some(progress),
     })
 }
@@ -468,7 +481,7 @@ pub unsafe extern "C" fn qntx_embed_cancel_new(
     let body = || -> Result<()> {
         // SAFETY: by this function's contract.
         let out = unsafe { out_pointer(cancel, "cancel") }?;
-        *out = Box::into_raw(Box::new(qntx_embed_cancel { token: CancelToken::new() }));
+        *out = qntx_embed_cancel { mark: qntx_embed_cancel::MARK, token: CancelToken::new() }.give();
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -479,7 +492,7 @@ pub unsafe extern "C" fn qntx_embed_cancel_new(
 /// thread, also while calls use it.
 #[unsafe(no_mangle)]
 pub extern "C" fn qntx_embed_cancel_now(cancel: Option<&qntx_embed_cancel>) {
-    if let Some(cancel) = cancel {
+    if let Some(cancel) = known(cancel) {
         // Nothing in it panics; should it ever, there is nobody to tell.
         let _ = catch_unwind(AssertUnwindSafe(|| cancel.token.cancel()));
     }
@@ -491,10 +504,8 @@ pub extern "C" fn qntx_embed_cancel_now(cancel: Option<&qntx_embed_cancel>) {
 /// `cancel` came from `qntx_embed_cancel_new`, was not freed before, and no call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_cancel_free(cancel: *mut qntx_embed_cancel) {
-    if !cancel.is_null() {
-        // SAFETY: by this function's contract it is a box that `qntx_embed_cancel_new` let go of.
-        drop(unsafe { Box::from_raw(cancel) });
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(cancel) };
 }
 
 /// Frees a model. NULL is fine.
@@ -503,10 +514,6 @@ pub unsafe extern "C" fn qntx_embed_cancel_free(cancel: *mut qntx_embed_cancel) 
 /// `model` came from `qntx_embed_model_open`, was not freed before, and no call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_model_free(model: *mut qntx_embed_model) {
-    if !model.is_null() {
-        // SAFETY: by this function's contract it is a box that `qntx_embed_model_open` let go of.
-        let model = unsafe { Box::from_raw(model) };
-        // A panic of a destructor must not leave this function either; there is nobody to tell.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(model)));
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(model) };
 }

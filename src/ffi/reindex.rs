@@ -6,7 +6,7 @@ use super::model::prompt_of;
 use super::types::{fill, read_options, room};
 use super::{
     boundary, handle, qntx_embed_cancel, qntx_embed_error, qntx_embed_model, qntx_embed_status, qntx_embed_store,
-    qntx_embed_str,
+    qntx_embed_str, token,
 };
 use crate::embedder::Prompt;
 use crate::error::{Result, fail};
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn qntx_embed_store_reindex(
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options: qntx_embed_reindex_options = unsafe { read_options(options, "options") }?;
         // SAFETY: by this function's contract.
-        let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, options.cancel.as_ref()) };
+        let (prompt, cancel) = unsafe { (options.prompt.text("options.prompt")?, token(options.cancel)?) };
         // Of version 0.1: the structure may grow, but this stays. Before the work, which may take hours.
         let oldest = std::mem::offset_of!(qntx_embed_reindex_report, deleted) + size_of::<u64>();
         if !report.is_null() {
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn qntx_embed_store_reindex(
                     0 | 1 => options.keep_old == 1,
                     other => fail!(InvalidArgument, "options.keep_old is {other}, not 0 or 1"),
                 },
-                cancel: cancel.map(|cancel| &cancel.token),
+                cancel,
                 progress: options.progress.is_some().then_some(progress),
             },
         )?;

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
+use super::object::{Object, free, known};
 use super::qntx_embed_str;
 use crate::store::{Found, Hit, Row};
 
@@ -49,7 +50,9 @@ pub struct qntx_embed_row {
 }
 
 /// Rows that a call found; owned by the caller, never changing, freed with `qntx_embed_rows_free`.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_rows {
+    pub(super) mark: u64,
     /// Pointers to rows, not rows: `qntx_embed_row` can grow at its end without moving the next one.
     pointers: Vec<*const qntx_embed_row>,
     explain: CString,
@@ -93,7 +96,7 @@ impl qntx_embed_rows {
         // The rows' texts and vectors stay where they are on the heap while the Vecs that own them move.
         let rows: Vec<qntx_embed_row> = owned.iter().map(view).collect();
         let pointers = rows.iter().map(std::ptr::from_ref).collect();
-        Box::into_raw(Box::new(Self { pointers, explain, _rows: rows, _owned: owned }))
+        Self { mark: Self::MARK, pointers, explain, _rows: rows, _owned: owned }.give()
     }
 }
 
@@ -107,7 +110,7 @@ pub unsafe extern "C" fn qntx_embed_rows_get(
     rows: Option<&qntx_embed_rows>,
     count: *mut usize,
 ) -> *const *const qntx_embed_row {
-    let pointers = rows.map_or(&[][..], |r| r.pointers.as_slice());
+    let pointers = known(rows).map_or(&[][..], |r| r.pointers.as_slice());
     if !count.is_null() {
         // SAFETY: not NULL; a place by this function's contract.
         unsafe { count.write(pointers.len()) };
@@ -126,7 +129,7 @@ pub unsafe extern "C" fn qntx_embed_rows_get(
 /// `rows` is NULL or not yet freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_rows_explain(rows: Option<&qntx_embed_rows>) -> *const c_char {
-    rows.map_or(c"".as_ptr(), |r| r.explain.as_ptr())
+    known(rows).map_or(c"".as_ptr(), |r| r.explain.as_ptr())
 }
 
 /// Frees rows and all that they point to. NULL is fine.
@@ -135,21 +138,21 @@ pub unsafe extern "C" fn qntx_embed_rows_explain(rows: Option<&qntx_embed_rows>)
 /// `rows` came from a call of this library and was not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_rows_free(rows: *mut qntx_embed_rows) {
-    if !rows.is_null() {
-        // SAFETY: by this function's contract it is a box that `boxed` made.
-        drop(unsafe { Box::from_raw(rows) });
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(rows) };
 }
 
 /// A text that a call gives; owned by the caller, never changing, freed with `qntx_embed_text_free`.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_text {
+    pub(super) mark: u64,
     text: CString,
 }
 
 impl qntx_embed_text {
     pub(super) fn boxed(text: String) -> *mut Self {
         // JSON has no NUL in it.
-        Box::into_raw(Box::new(Self { text: CString::new(text).unwrap_or_default() }))
+        Self { mark: Self::MARK, text: CString::new(text).unwrap_or_default() }.give()
     }
 }
 
@@ -159,7 +162,7 @@ impl qntx_embed_text {
 /// `text` is NULL or not yet freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_text_get(text: Option<&qntx_embed_text>) -> *const c_char {
-    text.map_or(c"".as_ptr(), |t| t.text.as_ptr())
+    known(text).map_or(c"".as_ptr(), |t| t.text.as_ptr())
 }
 
 /// Frees a text. NULL is fine.
@@ -168,8 +171,6 @@ pub unsafe extern "C" fn qntx_embed_text_get(text: Option<&qntx_embed_text>) -> 
 /// `text` came from a call of this library and was not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_text_free(text: *mut qntx_embed_text) {
-    if !text.is_null() {
-        // SAFETY: by this function's contract it is a box that `boxed` made.
-        drop(unsafe { Box::from_raw(text) });
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(text) };
 }

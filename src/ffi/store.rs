@@ -1,8 +1,10 @@
 //! Stores: open, put, get, delete, count, free.
 
+use std::ffi::c_void;
 use std::path::Path;
 
-use super::types::{read_array, read_options};
+use super::object::{Object, free};
+use super::types::{log, qntx_embed_log_function, read_array, read_options};
 use super::{
     array, boundary, buffer, handle, out_pointer, qntx_embed_error, qntx_embed_rows, qntx_embed_status, qntx_embed_str,
 };
@@ -10,7 +12,9 @@ use crate::error::{Code, Error, Result, fail};
 use crate::store::{Filter, Outcome, Record, Store, StoreOptions};
 
 /// An open database. Any number of threads at once through `const` pointers; freed once when no call uses it any more.
+#[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_store {
+    pub(super) mark: u64,
     pub(super) store: Store,
 }
 
@@ -23,6 +27,10 @@ pub struct qntx_embed_store_options {
     /// often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
     /// 2 GiB; 1 keeps nothing in memory.
     pub max_resident_bytes: usize,
+    /// NULL, or what gets lines for the caller's log.
+    pub log: qntx_embed_log_function,
+    /// Given to `log`.
+    pub log_context: *mut c_void,
 }
 
 /// A text with its vector, to be stored under its source. Set all to 0, then `size`, then the rest. In an array all have
@@ -148,8 +156,11 @@ pub unsafe extern "C" fn qntx_embed_store_open(
         let (out, path) = unsafe { (out_pointer(store, "store")?, path.text("path")?) };
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options: qntx_embed_store_options = unsafe { read_options(options, "options") }?;
-        let options = StoreOptions { max_resident_bytes: options.max_resident_bytes };
-        *out = Box::into_raw(Box::new(qntx_embed_store { store: Store::open_with(Path::new(path), &options)? }));
+        // SAFETY: by this function's contract.
+        let log = unsafe { log(options.log, options.log_context) };
+        let options = StoreOptions { max_resident_bytes: options.max_resident_bytes, log };
+        let store = Store::open_with(Path::new(path), &options)?;
+        *out = qntx_embed_store { mark: qntx_embed_store::MARK, store }.give();
         Ok(())
     };
     // SAFETY: by this function's contract.
@@ -450,9 +461,6 @@ pub unsafe extern "C" fn qntx_embed_store_count(
 /// `store` came from `qntx_embed_store_open`, was not freed before, and no call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qntx_embed_store_free(store: *mut qntx_embed_store) {
-    if !store.is_null() {
-        // SAFETY: by this function's contract it is a box that `qntx_embed_store_open` let go of.
-        let store = unsafe { Box::from_raw(store) };
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(store)));
-    }
+    // SAFETY: by this function's contract.
+    unsafe { free(store) };
 }

@@ -1,8 +1,9 @@
 //! Types that more than one group of functions uses.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use crate::error::{Result, fail};
+use crate::log::{Level, Log};
 
 /// Text that the caller owns: UTF-8, `len` bytes, not necessarily NUL-terminated; NUL bytes are text like any other.
 /// `ptr` may be NULL where `len` is 0. The library reads it during the call and keeps nothing of it.
@@ -30,6 +31,51 @@ impl qntx_embed_str {
             Ok(text) => Ok(text),
             Err(e) => fail!(InvalidUtf8, "{name} is not valid UTF-8: the byte at {} is wrong", e.valid_up_to()),
         }
+    }
+}
+
+/// Something did not work, and somebody should look at it.
+pub const QNTX_EMBED_LOG_ERROR: u32 = 1;
+/// It works, and is not as it should be: a file that is damaged or can only be read, what opens slowly, what ONNX Runtime
+/// warns of.
+pub const QNTX_EMBED_LOG_WARNING: u32 = 2;
+/// What was done that is not done often: a model opened, a migration applied, an index built.
+pub const QNTX_EMBED_LOG_INFO: u32 = 3;
+
+/// Gets lines for the caller's log: one of `QNTX_EMBED_LOG_...`, later versions may add some, and a line of UTF-8 that is
+/// valid during the call and has no text of anybody's in it. It is called on any thread, from several at once, until the
+/// object is freed. It must not use that object, nor leave by an exception or longjmp.
+pub type qntx_embed_log_function = Option<unsafe extern "C" fn(context: *mut c_void, level: u32, line: qntx_embed_str)>;
+
+/// A caller's function and its context.
+struct Sink(unsafe extern "C" fn(*mut c_void, u32, qntx_embed_str), *mut c_void);
+
+// SAFETY: by the contract of `qntx_embed_log_function` the two are used from any thread.
+unsafe impl Send for Sink {}
+// SAFETY: as above, from several at once.
+unsafe impl Sync for Sink {}
+
+impl Sink {
+    fn line(&self, level: Level, line: &str) {
+        let level = match level {
+            Level::Error => QNTX_EMBED_LOG_ERROR,
+            Level::Warning => QNTX_EMBED_LOG_WARNING,
+            Level::Info => QNTX_EMBED_LOG_INFO,
+        };
+        // SAFETY: the caller's own function and context, which by its contract outlive the object whose options these are.
+        unsafe { (self.0)(self.1, level, qntx_embed_str::of(line)) };
+    }
+}
+
+/// # Safety
+/// The two are valid for as long as what gets the log.
+pub(super) unsafe fn log(function: qntx_embed_log_function, context: *mut c_void) -> Log {
+    match function {
+        Some(function) => {
+            let sink = Sink(function, context);
+            Log::to(move |level, line| sink.line(level, line))
+        }
+        None => Log::default(),
     }
 }
 
@@ -122,7 +168,11 @@ pub(super) unsafe fn read_array<T>(first: *const T, count: usize, name: &str) ->
     if count > isize::MAX as usize / size.max(size_of::<T>()) {
         fail!(InvalidArgument, "{name} has a length of {count}, more than memory can hold");
     }
-    let mut all = Vec::with_capacity(count);
+    let mut all = Vec::new();
+    // A number that is none of an array must not end the process.
+    if all.try_reserve_exact(count).is_err() {
+        fail!(InvalidArgument, "{name} has a length of {count}, more than memory can hold");
+    }
     for i in 0..count {
         let name = format!("{name}[{i}]");
         // SAFETY: by this function's contract the structures lie `size` bytes apart; the first is at `first`.

@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::manifest;
-use crate::large;
 use crate::error::{Result, fail};
+use crate::large;
 
 /// A model directory and what was read from it so far.
 pub struct Files {

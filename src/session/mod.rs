@@ -6,6 +6,7 @@ mod quantised;
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, Ix2, Ix3};
+use ort::logging::LogLevel;
 use ort::session::RunOptions;
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, Tensor, TensorRef};
@@ -13,6 +14,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 use crate::ending;
 use crate::error::{Code, Error, Result, fail};
 use crate::kernel::quantised::Weights;
+use crate::log::{Level, Log};
 use crate::model::{Network, encoder, onnx};
 use crate::runtime::Runtime;
 
@@ -28,6 +30,7 @@ pub enum Rows<'a> {
 pub struct Factory {
     runtime: Runtime,
     source: Source,
+    log: Log,
 }
 
 enum Source {
@@ -96,7 +99,7 @@ fn failed(e: impl std::fmt::Display) -> Error {
 
 impl Factory {
     /// `threads` is how many may work on it.
-    pub fn new(runtime: Runtime, network: Network, threads: usize) -> Result<Self> {
+    pub fn new(runtime: Runtime, network: Network, threads: usize, log: &Log) -> Result<Self> {
         let source = match network {
             Network::Onnx { file, pad } => {
                 let initializers = shareable(onnx::weights(&file))?;
@@ -110,7 +113,7 @@ impl Factory {
                 embeddings: Arc::new(built.embeddings),
             },
         };
-        Ok(Self { runtime, source })
+        Ok(Self { runtime, source, log: log.clone() })
     }
 
     /// A session that works with `threads` threads, the caller's included.
@@ -118,6 +121,9 @@ impl Factory {
         let _inside = ending::enter()?;
         let builder = ort::session::Session::builder(&self.runtime.environment).map_err(failed)?;
         let mut builder = configure(builder, threads).map_err(failed)?;
+        if self.log.is_wanted() {
+            builder = logged(builder, self.log.clone()).map_err(failed)?;
+        }
         match &self.source {
             Source::Built { graph, initializers, quantised, packed, embeddings } => {
                 let domain = operators::domain(quantised, threads).map_err(failed)?;
@@ -158,6 +164,19 @@ fn configure(builder: SessionBuilder, threads: usize) -> ort::Result<SessionBuil
         .with_config_entry("session.use_external_initializer_file_buffers_directly", "1")?
         // Batches differ in size, so a plan made for one fits no other.
         .with_memory_pattern(false)?)
+}
+
+/// What ONNX Runtime says of a session, from warnings upwards.
+fn logged(builder: SessionBuilder, log: Log) -> ort::Result<SessionBuilder> {
+    let say = move |level: LogLevel, _: &str, _: &str, _: &str, message: &str| {
+        let level = match level {
+            LogLevel::Error | LogLevel::Fatal => Level::Error,
+            LogLevel::Warning => Level::Warning,
+            LogLevel::Info | LogLevel::Verbose => Level::Info,
+        };
+        log.write(level, || format!("ONNX Runtime: {}", message.trim_end()));
+    };
+    Ok(builder.with_logger(Arc::new(say))?.with_log_level(LogLevel::Warning)?)
 }
 
 fn onnx_kind(session: &ort::session::Session, pad: i64) -> Result<Kind> {

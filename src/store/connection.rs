@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
-use super::{filter, keywords};
+use super::{checkpoint, filter, keywords};
 use crate::error::{Code, Error, Result, fail};
 
 /// How long a writer waits for another process's transaction.
@@ -18,8 +18,6 @@ const PAGE_SIZE: u32 = 16384;
 /// Kibibytes of pages that a connection keeps, as SQLite wants to be told it.
 const WRITER_CACHE: i64 = -65536;
 const READER_CACHE: i64 = -16384;
-/// Pages in the log before they are moved to the file: a batch of rows must not be followed by a move each time.
-const CHECKPOINT_PAGES: u32 = 4096;
 /// What the log's file is cut to after that.
 const LOG_BYTES: u32 = 64 << 20;
 
@@ -91,8 +89,8 @@ fn frozen(path: &Path) -> String {
 }
 
 /// Brings the writer (and the file, to WAL) to the settings of the store.
-pub fn configure_writer(connection: &Connection, name: &str) -> Result<()> {
-    let configure = || {
+pub fn configure_writer(connection: &mut Connection, path: &Path, name: &str) -> Result<()> {
+    let mut configure = || {
         // Takes effect on a file without pages only.
         connection.pragma_update(None, "page_size", PAGE_SIZE)?;
         let mode = write_ahead_log(connection)?;
@@ -100,8 +98,8 @@ pub fn configure_writer(connection: &Connection, name: &str) -> Result<()> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+        checkpoint::watch(connection, path)?;
         Ok(mode)
     };
     let mode: String = configure().map_err(|e| error(name, "opened", &e))?;
@@ -123,6 +121,14 @@ pub fn open_reader(path: &Path, access: Access, name: &str) -> Result<Connection
         connection.pragma_update(None, "cache_size", READER_CACHE)
     };
     configure().map_err(|e| error(name, "opened", &e))?;
+    Ok(connection)
+}
+
+/// A connection that only moves pages from the log to the file.
+pub fn open_checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, Access::Write)?;
+    // The log is on disk before the file changes.
+    connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 

@@ -26,23 +26,29 @@ const REGISTER: &str = "CREATE TABLE IF NOT EXISTS qntx_embed_migrations (
     applied_at TEXT NOT NULL
 )";
 
-pub fn apply(database: &mut Connection, name: &str) -> Result<()> {
+/// Gives the names of those that were not there yet.
+pub fn apply(database: &mut Connection, name: &str) -> Result<Vec<&'static str>> {
     let failed = |e: rusqlite::Error| connection::error(name, "migrated", &e);
+    let mut applied = Vec::new();
     for migration in MIGRATIONS {
         // The register is read inside of the write transaction: two processes may open a new file at once.
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        apply_one(&transaction, migration, name)?;
+        let new = apply_one(&transaction, migration, name)?;
         transaction.commit().map_err(failed)?;
+        if new {
+            applied.push(migration.name);
+        }
     }
-    Ok(())
+    Ok(applied)
 }
 
 /// All of them, in the transaction that is open.
 pub fn apply_within(transaction: &Connection, name: &str) -> Result<()> {
-    MIGRATIONS.iter().try_for_each(|migration| apply_one(transaction, migration, name))
+    MIGRATIONS.iter().try_for_each(|migration| apply_one(transaction, migration, name).map(|_| ()))
 }
 
-fn apply_one(transaction: &Connection, migration: &Migration, name: &str) -> Result<()> {
+/// Whether it was not there yet.
+fn apply_one(transaction: &Connection, migration: &Migration, name: &str) -> Result<bool> {
     let failed = |e: rusqlite::Error| connection::error(name, "migrated", &e);
     let checksum: String = Sha256::digest(migration.sql).iter().map(|b| format!("{b:02x}")).collect();
     transaction.execute_batch(REGISTER).map_err(failed)?;
@@ -51,7 +57,7 @@ fn apply_one(transaction: &Connection, migration: &Migration, name: &str) -> Res
         .optional()
         .map_err(failed)?;
     match applied {
-        Some(found) if found == checksum => return Ok(()),
+        Some(found) if found == checksum => return Ok(false),
         Some(found) => fail!(
             StoreVersion,
             "{name}: migration {} was applied with checksum {found}, this library has {checksum}; \
@@ -63,7 +69,7 @@ fn apply_one(transaction: &Connection, migration: &Migration, name: &str) -> Res
     transaction.execute_batch(migration.sql).map_err(failed)?;
     let sql = "INSERT INTO qntx_embed_migrations VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
     transaction.execute(sql, params![migration.number, migration.name, checksum]).map_err(failed)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Leaves as they are: a file of a newer library; one that has a table `embeddings` of something else; and, where it

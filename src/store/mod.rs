@@ -1,6 +1,7 @@
 //! One SQLite file with texts, their vectors and the indexes over them; the only folder that names `rusqlite`.
 
 mod adopt;
+mod checkpoint;
 mod connection;
 mod file;
 mod filter;
@@ -19,6 +20,7 @@ mod write;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::Transaction;
 
@@ -35,17 +37,23 @@ use self::pool::{Pool, Reader};
 use self::resident::Resident;
 use self::write::{Failure, Write};
 use crate::error::{Error, Result, fail};
+use crate::log::{Level, Log};
 
 /// Ids that one call of [`Store::delete_ids`] takes, and records that one of [`Store::put`] or [`Store::has`] does.
 const MAX_BATCH: usize = 1_000_000;
 
+/// Opening a file takes a few milliseconds, where nobody else writes to it.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How to open a store. `StoreOptions::default()` is what suits most.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
     /// Bytes of memory that the resident indexes may take together, one for each model and size of vectors that is searched
     /// often: about 1,000 for a row of 384 dimensions, and its metadata. Where more is needed, vec0 and the rows answer. 0 is
     /// 2 GiB; 1 keeps nothing in memory.
     pub max_resident_bytes: usize,
+    /// Where lines go that say what was done to the file, and what took long.
+    pub log: Log,
 }
 
 /// An open database. May be used from any number of threads at once: readers do not wait, writers wait for each other.
@@ -56,6 +64,7 @@ pub struct Store {
     name: String,
     /// `None` for a store in memory. After the pool, so that it is dropped when the connections are closed.
     file: Option<File>,
+    log: Log,
 }
 
 impl Store {
@@ -69,6 +78,7 @@ impl Store {
 
     /// [`Store::open`] with options.
     pub fn open_with(path: &Path, options: &StoreOptions) -> Result<Self> {
+        let (began, log) = (Instant::now(), options.log.clone());
         let name = format!("database '{}'", path.display());
         if path.as_os_str().is_empty() {
             fail!(InvalidArgument, "the path of the database is empty; ':memory:' is a store without a file");
@@ -86,11 +96,18 @@ impl Store {
         // Before anything is written: a file of a newer version stays as it is.
         migrations::refuse_others(&connection, access, &name)?;
         if access == Access::Write {
-            connection::configure_writer(&connection, &name)?;
-            migrations::apply(&mut connection, &name)?;
+            connection::configure_writer(&mut connection, path, &name)?;
+            for migration in migrations::apply(&mut connection, &name)? {
+                log.write(Level::Info, || format!("{name}: migration {migration} was applied"));
+            }
+        } else {
+            log.write(Level::Warning, || format!("{name} is read-only: it can be searched, and not written to"));
         }
         let pool = Pool::new(connection, (!in_memory).then_some(path), access, &name);
-        Ok(Self { pool, resident: Resident::new(options.max_resident_bytes), access, name, file })
+        if began.elapsed() >= SLOW {
+            log.write(Level::Warning, || format!("{name} took {} ms to open", began.elapsed().as_millis()));
+        }
+        Ok(Self { pool, resident: Resident::new(options.max_resident_bytes, &log), access, name, file, log })
     }
 
     /// Adopts a database of the original system, in its file: its rows become rows of an unknown model (fingerprint
@@ -227,6 +244,13 @@ impl Store {
             transaction.commit()
         };
         work().map_err(|e| self.failed("verified", &e))?;
+        let name = &self.name;
+        for problem in &report.problems {
+            self.log.write(Level::Warning, || format!("{name}: {problem}"));
+        }
+        for index in &report.repaired {
+            self.log.write(Level::Info, || format!("{name}: {index} was built anew"));
+        }
         Ok(report)
     }
 

@@ -49,7 +49,7 @@ LAYOUT(qntx_embed_blob, 16);
 FIELD(qntx_embed_blob, data, 0);
 FIELD(qntx_embed_blob, len, 8);
 
-LAYOUT(qntx_embed_model_options, 72);
+LAYOUT(qntx_embed_model_options, 88);
 FIELD(qntx_embed_model_options, size, 0);
 FIELD(qntx_embed_model_options, onnxruntime, 8);
 FIELD(qntx_embed_model_options, max_tokens, 24);
@@ -60,6 +60,8 @@ FIELD(qntx_embed_model_options, format, 56);
 FIELD(qntx_embed_model_options, precision, 60);
 FIELD(qntx_embed_model_options, require_manifest, 64);
 FIELD(qntx_embed_model_options, reserved, 68);
+FIELD(qntx_embed_model_options, log, 72);
+FIELD(qntx_embed_model_options, log_context, 80);
 
 LAYOUT(qntx_embed_embed_options, 64);
 FIELD(qntx_embed_embed_options, size, 0);
@@ -135,9 +137,11 @@ FIELD(qntx_embed_reindex_report, embedded, 8);
 FIELD(qntx_embed_reindex_report, truncated, 16);
 FIELD(qntx_embed_reindex_report, deleted, 24);
 
-LAYOUT(qntx_embed_store_options, 16);
+LAYOUT(qntx_embed_store_options, 32);
 FIELD(qntx_embed_store_options, size, 0);
 FIELD(qntx_embed_store_options, max_resident_bytes, 8);
+FIELD(qntx_embed_store_options, log, 16);
+FIELD(qntx_embed_store_options, log_context, 24);
 
 LAYOUT(qntx_embed_record, 160);
 FIELD(qntx_embed_record, size, 0);

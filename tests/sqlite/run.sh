@@ -38,7 +38,7 @@ if command -v sqlite3 >/dev/null; then
   echo "- the sqlite3 shell, $(sqlite3 -version | cut -d' ' -f1)"
   check "the sqlite3 shell" "$(sqlite3 "$work/shell.db" <"$work/session.sql")"
 else
-  echo "- the sqlite3 shell is not installed, left out"
+  echo "skipped: no sqlite3 shell here"
 fi
 
 echo "- Python's apsw"

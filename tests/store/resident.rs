@@ -289,7 +289,10 @@ fn it_is_built_when_searches_are_many_enough_to_pay_for_it() {
 
 #[test]
 fn what_has_no_room_in_memory_is_answered_by_another_index() {
-    let open = |bytes| Store::open_with(Path::new(":memory:"), &StoreOptions { max_resident_bytes: bytes }).unwrap();
+    let open = |bytes| {
+        Store::open_with(Path::new(":memory:"), &StoreOptions { max_resident_bytes: bytes, ..StoreOptions::default() })
+            .unwrap()
+    };
     let none = open(1);
     filled(&none, 500, 16);
     for _ in 0..200 {

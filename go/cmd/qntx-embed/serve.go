@@ -16,11 +16,21 @@ import (
 	"github.com/teranos/libqntx_embed/go/server"
 )
 
+// warnings leaves out what is as it should be: a server that cannot start says why in one line.
+type warnings struct{ slog.Handler }
+
+// Enabled says whether a line is written.
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+}
+
 func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	if len(args) > 0 {
 		return unexpected(args[0])
 	}
 	log := newLog(&f.serve, c.err)
+	library := slog.New(warnings{log.Handler()})
+	f.open = append(f.open, embeddings.WithLogger(library))
 	service, err := newService(f)
 	if err != nil {
 		return err
@@ -58,7 +68,7 @@ func runServe(ctx context.Context, f *flags, args []string, c console) error {
 	case err != nil:
 		return err
 	default:
-		store, err := embeddings.OpenEmbeddingStore(f.db, f.store...)
+		store, err := embeddings.OpenEmbeddingStore(f.db, append(f.store, embeddings.WithStoreLogger(library))...)
 		if err != nil {
 			return err
 		}

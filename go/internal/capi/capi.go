@@ -81,6 +81,16 @@ const (
 	PrecisionInt8 Precision = 1
 )
 
+// LogLevel is one of QNTX_EMBED_LOG_...
+type LogLevel uint32
+
+// How much a line matters.
+const (
+	LogError   LogLevel = 1
+	LogWarning LogLevel = 2
+	LogInfo    LogLevel = 3
+)
+
 // ModelOptions is qntx_embed_model_options; zero is the default of every field. Numbers must not be negative.
 type ModelOptions struct {
 	ONNXRuntime string
@@ -92,11 +102,15 @@ type ModelOptions struct {
 	Precision   Precision
 
 	RequireManifest bool
+
+	Log func(level LogLevel, line string)
 }
 
 // StoreOptions is qntx_embed_store_options.
 type StoreOptions struct {
 	MaxResidentBytes int
+
+	Log func(level LogLevel, line string)
 }
 
 // ModelStats is qntx_embed_model_stats.

@@ -23,9 +23,14 @@ type handle[P any] struct {
 
 // hold takes over an object. h must not move afterwards.
 func (h *handle[P]) hold(object P, free func(P)) {
-	h.open, h.object, h.free = true, object, free
-	// free must not reach h, or the cleanup would keep alive what it waits for.
-	h.cleanup = runtime.AddCleanup(h, free, object)
+	made(object)
+	// It must not reach h, or the cleanup would keep alive what it waits for.
+	forget := func(object P) {
+		freed(object)
+		free(object)
+	}
+	h.open, h.object, h.free = true, object, forget
+	h.cleanup = runtime.AddCleanup(h, forget, object)
 }
 
 // call makes one call of the library with the object, which stays valid until the call returns.
@@ -43,6 +48,7 @@ func (h *handle[P]) use(f func(object P) error) error {
 	if !h.open {
 		return ErrClosed
 	}
+	beforeEachCall()
 	return f(h.object)
 }
 

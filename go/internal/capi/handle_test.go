@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/teranos/libqntx_embed/go/internal/testenv"
 )
 
 func TestALibraryOfAnotherABIIsRefused(t *testing.T) {
@@ -18,6 +20,25 @@ func TestALibraryOfAnotherABIIsRefused(t *testing.T) {
 	err := sameABI(4, 3)
 	if !errors.Is(err, ErrABIVersion) || !strings.Contains(err.Error(), "4") || !strings.Contains(err.Error(), "3") {
 		t.Fatal(err)
+	}
+}
+
+// TestMain fails where a test has left a handle open; builds with the tag qntx_debug see it.
+func TestMain(m *testing.M) {
+	testenv.Main(m, Live)
+}
+
+func TestADebugBuildSaysWhereALiveHandleWasMade(t *testing.T) {
+	before := len(Live())
+	made := new(handle[*int])
+	made.hold(new(int), func(*int) {})
+	stacks := Live()
+	if stacks != nil && (len(stacks) != before+1 || !strings.Contains(strings.Join(stacks, ""), t.Name())) {
+		t.Errorf("%d live handles after %d: %q", len(stacks), before, stacks)
+	}
+	made.Close()
+	if after := len(Live()); after != before {
+		t.Errorf("%d live handles after Close, %d before", after, before)
 	}
 }
 

@@ -37,6 +37,8 @@ func OpenModel(directory string, options ModelOptions) (*Model, error) {
 		format:      C.uint32_t(options.Format),
 		precision:   C.uint32_t(options.Precision),
 	}
+	log, context, endLog := lendLog(options.Log)
+	native.log, native.log_context = log, context
 	if options.RequireManifest {
 		native.require_manifest = 1
 	}
@@ -45,10 +47,14 @@ func OpenModel(directory string, options ModelOptions) (*Model, error) {
 		return C.qntx_embed_model_open(lend(&pin, directory), &native, &object, failed)
 	})
 	if err != nil {
+		endLog()
 		return nil, err
 	}
 	m := new(Model)
-	m.hold(object, func(object *C.qntx_embed_model) { C.qntx_embed_model_free(object) })
+	m.hold(object, func(object *C.qntx_embed_model) {
+		C.qntx_embed_model_free(object)
+		endLog()
+	})
 	info := C.qntx_embed_model_info{size: C.sizeof_qntx_embed_model_info}
 	err = call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
 		return C.qntx_embed_model_get_info(object, &info, failed)

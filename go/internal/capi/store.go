@@ -28,15 +28,21 @@ func OpenStore(path string, options StoreOptions) (*Store, error) {
 		size:               C.sizeof_qntx_embed_store_options,
 		max_resident_bytes: C.size_t(options.MaxResidentBytes),
 	}
+	log, context, endLog := lendLog(options.Log)
+	native.log, native.log_context = log, context
 	var object *C.qntx_embed_store
 	err := call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
 		return C.qntx_embed_store_open(lend(&pin, path), &native, &object, failed)
 	})
 	if err != nil {
+		endLog()
 		return nil, err
 	}
 	s := new(Store)
-	s.hold(object, func(object *C.qntx_embed_store) { C.qntx_embed_store_free(object) })
+	s.hold(object, func(object *C.qntx_embed_store) {
+		C.qntx_embed_store_free(object)
+		endLog()
+	})
 	return s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -142,4 +143,14 @@ func CopyModel(t testing.TB, directory string) string {
 		t.Fatal(err)
 	}
 	return to
+}
+
+// Main runs a package's tests, for its TestMain, and fails where they leave handles of the library open that live knows of.
+func Main(m *testing.M, live func() []string) {
+	code := m.Run()
+	for _, stack := range live() {
+		fmt.Fprintf(os.Stderr, "a handle was never closed; it was made here:\n%s\n", stack)
+		code = 1
+	}
+	os.Exit(code)
 }

@@ -23,6 +23,7 @@ use super::vectors::Space;
 use super::write::{Failure, Written};
 use crate::error::Result;
 use crate::index::{Found, Index, Request};
+use crate::log::{Level, Log};
 
 /// What indexes may take together where nothing else is asked for: more than a million rows of 384 dimensions.
 const DEFAULT_MAX_BYTES: usize = 1 << 31;
@@ -43,6 +44,7 @@ pub struct Resident {
     debts: Mutex<Vec<Debt>>,
     /// Held while an index is built; whoever does not get it takes another index.
     building: Mutex<()>,
+    log: Log,
 }
 
 /// What speaks for an index that is not there, and against it.
@@ -78,7 +80,7 @@ pub enum Memory<'a> {
 
 impl Resident {
     /// No index yet. They may take so many bytes together; 0 is the default.
-    pub fn new(max_bytes: usize) -> Self {
+    pub fn new(max_bytes: usize, log: &Log) -> Self {
         Self {
             max_bytes: if max_bytes == 0 { DEFAULT_MAX_BYTES } else { max_bytes },
             processors: std::thread::available_parallelism().map_or(1, usize::from),
@@ -87,6 +89,7 @@ impl Resident {
             deletions: Mutex::new(Deletions::default()),
             debts: Mutex::new(Vec::new()),
             building: Mutex::new(()),
+            log: log.clone(),
         }
     }
 
@@ -181,10 +184,16 @@ impl Resident {
         let room = self.max_bytes.saturating_sub(taken);
         let least = Index::<Facts>::bytes_per_row(space.dimensions) as u64 * rows;
         let fits = least <= room as u64 && refused.is_none_or(|(many, bytes)| rows < many || room > bytes);
-        if there || rows == 0 || !fits || (!now && micros < price(rows, space.dimensions)) {
+        if there || rows == 0 || (!now && micros < price(rows, space.dimensions)) {
             return Ok(None);
         }
-        let total = usize::try_from(rows).unwrap_or(usize::MAX);
+        if !fits {
+            if refused.is_none() {
+                self.refuse(space, rows, room);
+            }
+            return Ok(None);
+        }
+        let (began, total) = (Instant::now(), usize::try_from(rows).unwrap_or(usize::MAX));
         let (mut last, mut told) = (Instant::now(), false);
         let mut tell = |done: usize| {
             if let Some(progress) = progress
@@ -198,11 +207,29 @@ impl Resident {
         if let Some(progress) = progress.filter(|_| told && built.is_some()) {
             progress(total, total);
         }
-        self.debt(space, |debt| {
-            debt.micros = 0;
-            debt.refused = if built.is_some() { None } else { Some((rows, room)) };
-        });
+        match &built {
+            Some(index) => {
+                self.log.write(Level::Info, || {
+                    let (bytes, took) = (index.bytes(), began.elapsed().as_millis());
+                    format!("{} was built: {rows} rows, {bytes} bytes, {took} ms", name_of(space))
+                });
+                self.debt(space, |debt| (debt.micros, debt.refused) = (0, None));
+            }
+            None => self.refuse(space, rows, room),
+        }
         Ok(built)
+    }
+
+    /// Notes that so many rows have no room, so that this is looked at again when there are fewer, or more room.
+    fn refuse(&self, space: &Space, rows: u64, room: usize) {
+        // One byte asks for nothing in memory.
+        if self.max_bytes > 1 {
+            self.log.write(Level::Warning, || {
+                let name = name_of(space);
+                format!("{name} has no room: {rows} rows do not fit into {room} bytes, and searches take longer")
+            });
+        }
+        self.debt(space, |debt| (debt.micros, debt.refused) = (0, Some((rows, room))));
     }
 
     fn debt<T>(&self, space: &Space, look: impl FnOnce(&mut Debt) -> T) -> T {
@@ -227,6 +254,10 @@ impl Resident {
     fn deletions(&self) -> MutexGuard<'_, Deletions> {
         self.deletions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn name_of(space: &Space) -> String {
+    format!("the index in memory of model {} with {} dimensions", space.fingerprint, space.dimensions)
 }
 
 impl<'a> View<'a> {

@@ -167,7 +167,7 @@ fn search(data: &Path, directory: &Path, seconds: f64, answers_file: &Path) -> V
     let filters = FILTERS.iter().map(parsed).collect();
     let max_resident_bytes = env::var("BENCH_MAX_RESIDENT_BYTES").map_or(0, |bytes| number(&bytes));
     let start = Instant::now();
-    let store = Store::open_with(&directory.join("rows.db"), &StoreOptions { max_resident_bytes });
+    let store = Store::open_with(&directory.join("rows.db"), &StoreOptions { max_resident_bytes, ..StoreOptions::default() });
     let opened = start.elapsed();
     let searched = Searched { store: store.expect("the store opens"), queries, filters };
     let start = Instant::now();
