@@ -56,7 +56,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall licences test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
+        test-openapi test-browser test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
         test-avx512 soak bench bench-search bench-server lint header fmt clean distclean tools
 
 help: ## Shows this list
@@ -140,7 +140,7 @@ dev: build ## Starts the server at LISTEN (127.0.0.1:8787) with the example corp
 	@mkdir -p var
 	@bin/qntx-embed ingest --model "$(MODEL)" --db var/dev.db examples/corpus.jsonl
 	$(call say,server (Ctrl-C ends it))
-	@printf '%s\n' "  page    http://$(LISTEN)/" "  routes  http://$(LISTEN)/openapi.json, and docs/api.md says more" "" "Try in another shell:" "" \
+	@printf '%s\n' "  page    http://$(LISTEN)/  (search, see the map, drop a file of lines or JSON Lines on it)" "  routes  http://$(LISTEN)/openapi.json, and docs/api.md says more" "" "Try in another shell:" "" \
 	  "  curl 'http://$(LISTEN)/api/search/semantic?q=how+do+I+stop+the+pump'" \
 	  "  curl --json '{\"text\": \"The night train leaves from platform 4.\"}' -X PUT http://$(LISTEN)/api/embeddings/sources/note/1" \
 	  "  curl 'http://$(LISTEN)/api/search/semantic?q=when+does+the+train+leave&limit=1'" \
@@ -194,7 +194,7 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(TEST_ENV) $(GO_PURE) -C ../examples/go-service test .
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-install test-packaging test-coexist test-sqlite \
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-browser test-install test-packaging test-coexist test-sqlite \
 	  test-sanitize test-memory test-adapters test-fuzz test-avx512
 	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
 
@@ -253,6 +253,11 @@ test-clients: build ## Drives the server with clients of others: the openai pack
 test-openapi: build ## Drives the server with what openapi.json says, right and wrong (schemathesis)
 	$(call say,openapi.json)
 	@$(TEST_ENV) python3 tests/clients/run.py openapi
+
+test-browser: build ## Drives the page in a headless Chromium, which must be installed; pictures in target/browser
+	$(call say,the page)
+	@$(GO_PURE) build -o ../target/browser/qntx-embed-stub ./cmd/qntx-embed
+	@$(TEST_ENV) python3 tests/browser/run.py $(WORD)
 
 test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machine of any kind (needs Debian 12's apt)
 	$(call say,kernels on an emulated processor with AVX-512 VNNI)

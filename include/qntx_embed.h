@@ -378,6 +378,19 @@ typedef struct qntx_embed_text_info {
   uint32_t truncated;
 } qntx_embed_text_info;
 
+// How to project. Set all to 0, then `size`, then what should differ.
+typedef struct qntx_embed_project_options {
+  // `sizeof(qntx_embed_project_options)`.
+  size_t size;
+  // NULL, or what ends the call from another thread with `QNTX_EMBED_STATUS_CANCELLED`. Must live as long as the call.
+  const struct qntx_embed_cancel *cancel;
+  // NULL, or a function that is told how many steps of how many are done, on the thread that makes the call. It must
+  // not leave by an exception or longjmp.
+  void (*progress)(void *context, size_t done, size_t total);
+  // Given to `progress`.
+  void *progress_context;
+} qntx_embed_project_options;
+
 // How to move a store to another model. Set all to 0, then `size`, then what should differ: 0 is the default of every field.
 typedef struct qntx_embed_reindex_options {
   // `sizeof(qntx_embed_reindex_options)`.
@@ -728,6 +741,32 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
 
+// Makes a map: `count` vectors of `dimensions` floats, end to end, become points of a plane, on which what means the same
+// lies together. `points` gets two floats for each, so `points_len` must be 2 * `count`; the points lie in the square from -1
+// to 1. Vectors are taken at unit length; a zero vector stays zero.
+//
+// Principal components, then t-SNE. The same vectors have the same map on the same kind of processor. One thread computes, for
+// seconds where there are 10,000 vectors; what is in `points` after a failure is not said. `options` may be NULL. Any thread.
+qntx_embed_status qntx_embed_project(const float *vectors,
+                                     size_t count,
+                                     size_t dimensions,
+                                     const struct qntx_embed_project_options *options,
+                                     float *points,
+                                     size_t points_len,
+                                     struct qntx_embed_error **error);
+
+// Says where another vector lies on a map that `qntx_embed_project` has made, without making it anew: between the points of
+// its nearest vectors, the nearer the more they count; the vector of a point lies on that point. `vectors` and `points` are
+// those of the map, which has one point at least; `vector` has `dimensions` floats, and `point` gets two. Takes as long as
+// comparing `vector` with all of them. Any thread.
+qntx_embed_status qntx_embed_project_place(const float *vectors,
+                                           size_t count,
+                                           size_t dimensions,
+                                           const float *points,
+                                           const float *vector,
+                                           float *point,
+                                           struct qntx_embed_error **error);
+
 // Moves a store to a model: each row of any other model gets one of this model, with the same source, chunk, range, text,
 // metadata and creation time; when none is missing, the others are deleted, in one transaction, and the new rows get their
 // ids. Of several models' rows of one source and chunk, that which was written last is taken; one that this model has
@@ -874,6 +913,12 @@ qntx_embed_status qntx_embed_store_count(const struct qntx_embed_store *store,
                                          struct qntx_embed_str filter,
                                          size_t *count,
                                          struct qntx_embed_error **error);
+
+// A number that is greater after every change of rows, also by another process: what was computed from the rows holds as long as
+// it is the same. It survives closing. Any thread; takes microseconds.
+qntx_embed_status qntx_embed_store_revision(const struct qntx_embed_store *store,
+                                            uint64_t *revision,
+                                            struct qntx_embed_error **error);
 
 // Closes a store. NULL is fine.
 void qntx_embed_store_free(struct qntx_embed_store *store);

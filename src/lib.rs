@@ -28,6 +28,7 @@ mod large;
 mod log;
 mod model;
 mod pooling;
+pub mod projection;
 mod reindex;
 mod runtime;
 mod schedule;

@@ -44,6 +44,7 @@ func TestWithoutTheTagEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, calls["ComputeSimilarity"] = service.ComputeSimilarity([]float32{1}, []float32{1})
 	_, calls["Split"] = service.Split(ctx, "x", embeddings.Chunking{})
 	_, calls["OpenEmbeddingStore"] = embeddings.OpenEmbeddingStore(":memory:")
+	_, calls["Project"] = embeddings.Project(ctx, [][]float32{{1}}, nil)
 	_, calls["LibraryVersion"] = embeddings.LibraryVersion()
 	for _, err := range service.EmbedSeq(ctx, slices.Values([]string{"x"})) {
 		calls["EmbedSeq"] = err

@@ -12,8 +12,11 @@
 //	GET, PUT, DELETE /api/embeddings/sources/{source_type}/{source_id}
 //	GET  /api/embeddings/info       the model and the store
 //	POST /api/embeddings/reindex    moves the store to the model; its progress as server-sent events
+//	GET  /api/embeddings/map, /api/embeddings/map/place?q=
+//	                                the rows as points of a plane, and where a text would lie among them
 //	POST /v1/embeddings             as OpenAI's clients send it
 //	GET  /v1/models, /v1/models/{model}
+//	GET  /                          a page for people, which uses these routes
 //	GET  /livez, /healthz, /readyz, /metrics, /openapi.json
 //
 // docs/api.md says more of each, and docs/search.md what the parameters of a search mean.
@@ -108,6 +111,7 @@ type server struct {
 	reindexing   atomic.Bool
 	metrics      *metrics
 	readiness    readiness
+	maps         *mapCache
 	started      time.Time
 }
 
@@ -133,6 +137,8 @@ func (s *server) routes() []route {
 		{method: "POST", path: "/api/embeddings/batch", role: RoleWrite, answer: s.batch, stream: s.batchStream, embeds: true},
 		{method: "GET", path: "/api/embeddings/info", role: RoleRead, answer: s.info},
 		{method: "POST", path: "/api/embeddings/reindex", role: RoleWrite, serve: s.serveReindex},
+		{method: "GET", path: "/api/embeddings/map", role: RoleRead, answer: s.mapPoints},
+		{method: "GET", path: "/api/embeddings/map/place", role: RoleRead, answer: s.mapPlace, embeds: true},
 		{method: "GET", path: "/api/embeddings/rows", role: RoleRead, answer: s.rows},
 		{method: "DELETE", path: "/api/embeddings/rows", role: RoleWrite, answer: s.deleteRows},
 		{method: "GET", path: "/api/embeddings/rows/{id}", role: RoleRead, answer: s.row},
@@ -158,7 +164,10 @@ func (s *server) routes() []route {
 // New makes a handler for the package's routes. It may be used by any number of goroutines at once and closes nothing:
 // the service and the store stay the caller's.
 func New(config Config) http.Handler {
-	s := newServer(config)
+	return newServer(config).handle()
+}
+
+func (s *server) handle() http.Handler {
 	mux := http.NewServeMux()
 	allowed := map[string][]string{} // by path
 	for _, route := range s.routes() {
@@ -168,6 +177,10 @@ func New(config Config) http.Handler {
 		} else {
 			allowed[route.path] = append(allowed[route.path], route.method)
 		}
+	}
+	for _, pattern := range s.pagePatterns() {
+		mux.Handle("GET "+pattern, http.HandlerFunc(s.page))
+		allowed[pattern] = []string{http.MethodGet, http.MethodHead}
 	}
 	for path, methods := range allowed {
 		allow := strings.Join(methods, ", ")
@@ -194,6 +207,7 @@ func newServer(config Config) *server {
 		limits:       config.Limits.withDefaults(),
 		log:          config.Logger,
 		rates:        newRates(config.Rate),
+		maps:         newMapCache(),
 		started:      time.Now(),
 	}
 	if s.log == nil {
@@ -267,7 +281,12 @@ func (s *server) whole(w http.ResponseWriter, r *http.Request, route *route) err
 		if found, ok := body.(*SearchResponse); ok {
 			s.metrics.search.Observe(found.Stats.SearchMS / 1000)
 		}
-		s.send(w, r, http.StatusOK, "application/json", body)
+		status := http.StatusOK
+		if _, pending := body.(*MapProgress); pending {
+			status = http.StatusAccepted
+			w.Header().Set("Retry-After", "1")
+		}
+		s.send(w, r, status, "application/json", body)
 		return nil
 	})
 }

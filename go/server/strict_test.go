@@ -212,7 +212,7 @@ func TestOtherMethodsPathsAndTypesAreRefused(t *testing.T) {
 	if answer := send("HEAD", "/api/search/semantic?q=a", ""); answer.Code != 200 {
 		t.Errorf("HEAD: %d", answer.Code)
 	}
-	for _, path := range []string{"/", "/api/embeddings", "/api/embeddings/", "/api/search", "/api/search/semantic/"} {
+	for _, path := range []string{"/page", "/api/embeddings", "/api/embeddings/", "/api/search", "/api/search/semantic/"} {
 		isProblem(t, send("GET", path, ""), 404, path)
 	}
 	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/", "multipart/form-data; boundary=x"} {

@@ -455,6 +455,28 @@ pub unsafe extern "C" fn qntx_embed_store_count(
     unsafe { boundary(error, body) }
 }
 
+/// A number that is greater after every change of rows, also by another process: what was computed from the rows holds as long as
+/// it is the same. It survives closing. Any thread; takes microseconds.
+///
+/// # Safety
+/// `revision` points to a place; `error` is NULL or points to a place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qntx_embed_store_revision(
+    store: Option<&qntx_embed_store>,
+    revision: *mut u64,
+    error: *mut *mut qntx_embed_error,
+) -> qntx_embed_status {
+    let body = || -> Result<()> {
+        let store = handle(store, "store")?;
+        // SAFETY: by this function's contract.
+        let Some(place) = (unsafe { super::buffer(revision, 1, "revision") }?).first_mut() else { return Ok(()) };
+        *place = store.store.revision()?;
+        Ok(())
+    };
+    // SAFETY: by this function's contract.
+    unsafe { boundary(error, body) }
+}
+
 /// Closes a store. NULL is fine.
 ///
 /// # Safety

@@ -173,6 +173,13 @@ impl Store {
         self.read("read", |connection| read::count(connection, fingerprint, filter))
     }
 
+    /// A number that is greater after every change of rows, also by another process; it survives closing.
+    pub fn revision(&self) -> Result<u64> {
+        self.read("read", |connection| {
+            connection.prepare_cached("SELECT revision FROM embedding_state")?.query_row([], |row| row.get(0))
+        })
+    }
+
     /// Deletes all chunks of a source, of every model; gives how many rows there were.
     pub fn delete_source(&self, source_type: &str, source_id: &str) -> Result<usize> {
         self.write("deleted from", |write| Ok(write.delete_source(source_type, source_id)?))

@@ -49,6 +49,12 @@ LAYOUT(qntx_embed_blob, 16);
 FIELD(qntx_embed_blob, data, 0);
 FIELD(qntx_embed_blob, len, 8);
 
+LAYOUT(qntx_embed_project_options, 32);
+FIELD(qntx_embed_project_options, size, 0);
+FIELD(qntx_embed_project_options, cancel, 8);
+FIELD(qntx_embed_project_options, progress, 16);
+FIELD(qntx_embed_project_options, progress_context, 24);
+
 LAYOUT(qntx_embed_model_options, 88);
 FIELD(qntx_embed_model_options, size, 0);
 FIELD(qntx_embed_model_options, onnxruntime, 8);

@@ -655,6 +655,31 @@ static void rows_are_deleted_by_id_and_by_filter(void) {
   qntx_embed_store_free(store);
 }
 
+static uint64_t revision_of(const qntx_embed_store *store) {
+  uint64_t revision = 77;
+  WORKS(qntx_embed_store_revision, store, &revision);
+  return revision;
+}
+
+static void the_revision_changes_when_rows_do_and_only_then(void) {
+  qntx_embed_store *store = open_store(":memory:");
+  uint64_t last = revision_of(store);
+  put_documents(store);
+  CHECK(revision_of(store) > last);
+  last = revision_of(store);
+  put_documents(store);
+  CHECK(count_of(store) > 0 && revision_of(store) == last);
+  size_t deleted = 77;
+  WORKS(qntx_embed_store_delete_where, store, str("[\"=\",\"source_id\",\"none\"]"), &deleted);
+  CHECK(deleted == 0 && revision_of(store) == last);
+  WORKS(qntx_embed_store_delete_where, store, str("[\"and\"]"), &deleted);
+  CHECK(deleted > 0 && revision_of(store) > last);
+  uint64_t revision = 77;
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "store", qntx_embed_store_revision, NULL, &revision);
+  REFUSED(QNTX_EMBED_STATUS_INVALID_ARGUMENT, "revision", qntx_embed_store_revision, store, NULL);
+  qntx_embed_store_free(store);
+}
+
 static void records_of_an_array_have_one_size(void) {
   struct {
     qntx_embed_record known;
@@ -1126,6 +1151,7 @@ int main(void) {
   TEST(a_list_comes_in_pages);
   TEST(a_search_takes_words_filters_pages_and_rows);
   TEST(rows_are_deleted_by_id_and_by_filter);
+  TEST(the_revision_changes_when_rows_do_and_only_then);
   TEST(records_of_an_array_have_one_size);
   TEST(stats_verify_backup_and_optimize_say_what_they_did);
   TEST(a_null_store_is_refused_everywhere);

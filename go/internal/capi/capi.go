@@ -270,6 +270,9 @@ var (
 
 	_ func(string, MigrateOptions) (json string, err error) = Migrate
 
+	_ func(ctx context.Context, vectors []float32, dimensions int, report func(done, total int)) ([]float32, error) = Project
+	_ func(vectors []float32, dimensions int, points, vector []float32) ([2]float32, error)                         = Place
+
 	_ interface {
 		Info() ModelInfo
 		Stats() (ModelStats, error)
@@ -288,6 +291,7 @@ var (
 		DeleteIDs([]string) (int, error)
 		DeleteSource(sourceType, sourceID string) (int, error)
 		DeleteWhere(filter string) (int, error)
+		Revision() (uint64, error)
 		Stats() (json string, err error)
 		Verify(repair bool) (json string, err error)
 		Backup(path string) error

@@ -38,7 +38,11 @@ func TestEveryCallGivesErrNotCompiled(t *testing.T) {
 	_, split := model.Split("x", SplitOptions{})
 	_, _, putSources := store.PutSources(nil)
 	_, reindex := store.Reindex(context.Background(), model, ReindexOptions{})
+	_, project := Project(context.Background(), []float32{1}, 1, nil)
+	_, place := Place([]float32{1}, 1, []float32{0, 0}, []float32{1})
+	_, revision := store.Revision()
 	for i, err := range []error{
+		project, place, revision,
 		split, putSources, reindex, migrate,
 		version, serialize, deserialize, similarity, openModel, openStore, embed, stats, write, check, put, has, get, source, list,
 		ids, deleted, where, count, search, storeStats, verify, store.Backup("a.db"), store.Optimize(),
