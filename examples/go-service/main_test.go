@@ -66,7 +66,7 @@ func TestItsOwnRoutesWorkInBothBuilds(t *testing.T) {
 
 func TestAttestationsAreEmbeddedAndFoundOrTheBuildSaysWhyNot(t *testing.T) {
 	address, compiled := start(t)
-	const search = "/api/search/semantic?q=why+does+the+machine+not+run&threshold=0&limit=1"
+	const search = "/api/search/semantic?q=the+pump+stands+still&threshold=0&limit=1"
 	if !compiled {
 		if status, answer := ask(t, "GET", address+search, ""); status != 503 || !strings.Contains(answer, "compile with -tags=rustembeddings") {
 			t.Errorf("%d %s", status, answer)
