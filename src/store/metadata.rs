@@ -37,8 +37,13 @@ impl Metadata {
         if json.len() > MAX_METADATA {
             fail!(InvalidArgument, "metadata of {} bytes is too long: at most {MAX_METADATA}", json.len());
         }
-        match serde_json::from_str(json) {
-            Ok(metadata) => Ok(metadata),
+        match serde_json::from_str::<Self>(json) {
+            Ok(metadata) => match metadata.large().then(|| long_integer(json)).flatten() {
+                Some(integer) => {
+                    fail!(InvalidArgument, "metadata: the integer {integer} has more than 64 bits with its sign")
+                }
+                None => Ok(metadata),
+            },
             Err(e) => fail!(
                 InvalidArgument,
                 "metadata is no flat JSON object (of strings, numbers, true, false and null): {e}"
@@ -59,12 +64,38 @@ impl Metadata {
         Some(&self.0[place].1)
     }
 
+    /// Whether a number is larger than any integer that can be kept.
+    fn large(&self) -> bool {
+        self.0.iter().any(|(_, value)| matches!(value, Scalar::Real(real) if real.abs() >= 9_223_372_036_854_775_808.0))
+    }
+
     /// The lengths of what it has allocated.
     pub fn allocations(&self) -> impl Iterator<Item = usize> {
         let text = |value: &Scalar| if let Scalar::Text(text) = value { text.len() } else { 0 };
         let texts = self.0.iter().flat_map(move |(key, value)| [key.len(), text(value)]);
         texts.chain([size_of_val(&*self.0)]).filter(|length| *length > 0)
     }
+}
+
+/// The first integer of a flat JSON object that would lose digits: a reader of JSON makes a real number of it.
+fn long_integer(json: &str) -> Option<&str> {
+    let (mut rest, mut in_text) = (json, false);
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        if c == '"' {
+            in_text = !in_text;
+        } else if in_text && c == '\\' {
+            length = 2;
+        } else if !in_text && (c == '-' || c.is_ascii_digit()) {
+            length = rest.find([',', '}', ' ', '\t', '\n', '\r']).unwrap_or(rest.len());
+            let number = &rest[..length];
+            if !number.contains(['.', 'e', 'E']) && number.parse::<i64>().is_err() {
+                return Some(number);
+            }
+        }
+        rest = &rest[length..];
+    }
+    None
 }
 
 impl Serialize for Metadata {
@@ -167,7 +198,7 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> std::result::Result<Scalar, E> {
-                // What is larger than any 64-bit integer comes here too, and would silently lose digits.
+                // Integers that are larger than any of 64 bits come here too: `Metadata::parse` looks for them.
                 if value.is_finite() { Ok(Scalar::Real(value)) } else { Err(E::custom("a number is not finite")) }
             }
 
@@ -189,6 +220,10 @@ mod tests {
         assert_eq!(text(r#"{ "b": 1, "a": null }"#), r#"{"a":null,"b":1}"#);
         assert_eq!(text(r#"{"b":0.1,"a":"\u0041\u0000"}"#), r#"{"a":"A\u0000","b":0.1}"#);
         assert_eq!(text(""), "{}");
+        assert_eq!(
+            text(r#"{"a":1e30,"b":"\\\",99999999999999999999"}"#),
+            r#"{"a":1e+30,"b":"\\\",99999999999999999999"}"#
+        );
         for number in ["0.1", "1e300", "-0.0", "2.2250738585072011e-308", "123456.789e3", "9007199254740993"] {
             let once = text(&format!("{{\"a\":{number}}}"));
             assert_eq!(text(&once), once);
@@ -206,6 +241,9 @@ mod tests {
             (r#"{"a":1,"a":2}"#, "'a' is there twice"),
             (r#"{"":1}"#, "0 bytes"),
             (r#"{"a":18446744073709551615}"#, "18446744073709551615"),
+            (r#"{"a":18446744073709551616}"#, "18446744073709551616"),
+            (r#"{"a":1e30,"\"b\\":"c, 1" , "d":[]}"#, "sequence"),
+            (r#"{"a":1e30,"\"b\\":"c, 1" , "d": -99999999999999999999 }"#, "the integer -99999999999999999999 has"),
             (r#"{"a":1e999}"#, "out of range"),
             (r#"{"a":1} x"#, "trailing"),
             (long.as_str(), "too long"),
