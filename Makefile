@@ -41,6 +41,7 @@ TAG := -tags rustembeddings
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 TEST_ENV := export QNTX_EMBED_TEST_MODEL="$(MODEL)" QNTX_EMBED_TEST_ONNXRUNTIME="$(ONNXRUNTIME)";
+WEAVIATE_ENV := export QNTX_EMBED_TEST_WEAVIATE="$(CURDIR)/third_party/weaviate/weaviate-server";
 
 C11 := $(CC) -std=c11
 CXX17 := $(CXX) -std=c++17 -x c++
@@ -257,9 +258,9 @@ test-openapi: build ## Drives the server with what openapi.json says, right and 
 test-cluster: build ## Tests the store on Weaviate with a cluster of three nodes on this machine (builds the server once)
 	@tools/weaviate.sh
 	$(call say,a Weaviate cluster)
-	@$(TEST_ENV) export QNTX_EMBED_TEST_WEAVIATE="$(CURDIR)/third_party/weaviate/weaviate-server"; \
-	  $(GO) test $(TAG) -count=1 -timeout 30m ./store/... && \
-	  $(GO) test $(TAG) -count=1 -timeout 10m -run 'TestTwoServersBehindOneAddressAnswerAsOne|TestACopyGoesToAClusterAndBack' ./cmd/qntx-embed
+	@$(TEST_ENV) $(WEAVIATE_ENV) $(GO) test $(TAG) -count=1 -timeout 30m ./store/...
+	@$(TEST_ENV) $(WEAVIATE_ENV) $(GO) test $(TAG) -count=1 -timeout 10m \
+	  -run 'TestTwoServersBehindOneAddressAnswerAsOne|TestACopyGoesToAClusterAndBack' ./cmd/qntx-embed
 
 test-browser: build ## Drives the page in a headless Chromium, which must be installed; pictures in target/browser
 	$(call say,the page)
