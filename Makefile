@@ -287,8 +287,8 @@ bench-search: tools ## Measures search alone, 20 minutes (BENCH=--quick: 1 minut
 	@python3 benches/search_run.py $(BENCH)
 
 bench-server: build ## Measures what HTTP leaves of the engine's rate: 64 clients of single texts, 2 minutes (docs/performance.md)
-	@$(GO) -C ../benches/served run $(TAG) . -server "$(CURDIR)/bin/qntx-embed" -model "$(MODEL)" -corpus "$(CURDIR)/examples/corpus.jsonl" \
-	  -onnxruntime "$(ONNXRUNTIME)" $(BENCH)
+	@$(TEST_ENV) $(GO) -C ../benches/served run $(TAG) . -server "$(CURDIR)/bin/qntx-embed" -model "$(MODEL)" \
+	  -corpus "$(CURDIR)/examples/corpus.jsonl" -onnxruntime "$$QNTX_EMBED_TEST_ONNXRUNTIME" $(BENCH)
 
 lint: lib ## Checks format and lints of Rust and Go; a warning is an error
 	$(call say,format)

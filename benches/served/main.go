@@ -216,9 +216,11 @@ func serve(program, model, runtime string) (address string, stop func(), err err
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
+		<-ended
 		os.RemoveAll(scratch)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -227,6 +229,13 @@ func serve(program, model, runtime string) (address string, stop func(), err err
 			if response.StatusCode == http.StatusOK {
 				return address, stop, nil
 			}
+		}
+		select {
+		case err := <-ended:
+			log, _ := os.ReadFile(filepath.Join(scratch, "log"))
+			os.RemoveAll(scratch)
+			return "", nil, fmt.Errorf("%s serve ended (%v):\n%s", program, err, log)
+		default:
 		}
 		if time.Now().After(deadline) {
 			stop()
