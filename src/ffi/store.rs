@@ -469,7 +469,7 @@ pub unsafe extern "C" fn qntx_embed_store_revision(
     let body = || -> Result<()> {
         let store = handle(store, "store")?;
         // SAFETY: by this function's contract.
-        let Some(place) = (unsafe { super::buffer(revision, 1, "revision") }?).first_mut() else { return Ok(()) };
+        let Some(place) = (unsafe { buffer(revision, 1, "revision") }?).first_mut() else { return Ok(()) };
         *place = store.store.revision()?;
         Ok(())
     };

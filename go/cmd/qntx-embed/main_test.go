@@ -327,18 +327,9 @@ func TestASignalLetsRunningRequestsFinish(t *testing.T) {
 		<-release
 		io.WriteString(w, "done")
 	})
-	served, answered := make(chan error, 1), make(chan string, 1)
+	served := make(chan error, 1)
 	go func() { served <- serve(ctx, listener, handler, slog.New(slog.DiscardHandler), &allSettings().serve) }()
-	go func() {
-		response, err := http.Get("http://" + listener.Addr().String())
-		if err != nil {
-			answered <- err.Error()
-			return
-		}
-		defer response.Body.Close()
-		body, _ := io.ReadAll(response.Body)
-		answered <- string(body)
-	}()
+	answered := answerOf(listener)
 	<-running
 	signal()
 	select {
@@ -353,4 +344,20 @@ func TestASignalLetsRunningRequestsFinish(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
+}
+
+// answerOf asks, and gives what was answered, or why nothing was.
+func answerOf(listener net.Listener) <-chan string {
+	answered := make(chan string, 1)
+	go func() {
+		response, err := http.Get("http://" + listener.Addr().String())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		answered <- string(body)
+	}()
+	return answered
 }

@@ -68,18 +68,9 @@ func TestPastTheDeadlineRequestsAreCancelledAndSaySo(t *testing.T) {
 	if _, err := f.parse([]string{"--shutdown-timeout", "50ms"}); err != nil {
 		t.Fatal(err)
 	}
-	served, answered := make(chan error, 1), make(chan string, 1)
+	served := make(chan error, 1)
 	go func() { served <- serve(ctx, listener, handler, slog.New(slog.DiscardHandler), &f.serve) }()
-	go func() {
-		response, err := http.Get("http://" + listener.Addr().String())
-		if err != nil {
-			answered <- err.Error()
-			return
-		}
-		defer response.Body.Close()
-		body, _ := io.ReadAll(response.Body)
-		answered <- string(body)
-	}()
+	answered := answerOf(listener)
 	<-running
 	signal()
 	if got := <-answered; got != "cancelled" {
