@@ -57,7 +57,7 @@ say = @printf '\n== %s\n' "$(1)"
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # cargo and go use all cores on their own
 .PHONY: help setup lib build dev package install uninstall licences test test-all test-rust test-c test-go test-docs test-clients \
-        test-openapi test-cluster test-browser test-install test-packaging test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz \
+        test-openapi test-cluster test-browser test-install test-packaging test-coexist test-sqlite test-sanitize test-miri test-memory test-adapters test-fuzz \
         test-avx512 soak bench bench-search bench-server lint header fmt clean distclean tools
 
 help: ## Shows this list
@@ -194,10 +194,11 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(GO_PURE) -C ../examples/go-service vet .
 	@$(TEST_ENV) $(GO_PURE) -C ../examples/go-service test .
 
+# What takes long, or needs more than `make test` does; .ci/run reads this line too.
+LONG := test-install test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz test-browser test-packaging test-miri soak-minute test-cluster test-avx512
+
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
-	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test test-browser test-install test-packaging test-coexist test-sqlite \
-	  test-sanitize test-memory test-adapters test-fuzz test-avx512 test-cluster
-	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
+	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test $(LONG)
 
 test-docs: build ## Runs the README's examples, and the commands of the guides, as they stand there
 	$(call say,README)
@@ -226,6 +227,17 @@ test-sqlite: lib ## Loads the extension into the sqlite3 shell and Python's apsw
 test-sanitize: lib ## Runs the C programs under sanitizers and valgrind
 	$(call say,sanitizers and valgrind)
 	@$(TEST_ENV) tests/sanitize/run.sh "$(MODEL)"
+
+# Those that need no library in C: what crosses the ABI, kernels, blobs. (miri runs no C, but the build compiles it: without care.)
+test-miri: ## Runs tests of pure Rust under miri, which finds undefined behaviour that nothing shows
+	$(call say,miri)
+	@if cargo +nightly miri --version >/dev/null 2>&1; then \
+	  export MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=$(CURDIR)/target/miri CFLAGS=-O0 CARGO_PROFILE_DEV_DEBUG=false; \
+	  cargo +nightly miri test $(CARGO_FLAGS) --quiet --test pointers && \
+	  cargo +nightly miri test $(CARGO_FLAGS) --quiet --lib -- blob:: index:: kernel:: pooling::; \
+	else \
+	  echo "skipped: no miri here (rustup component add --toolchain nightly miri rust-src)"; \
+	fi
 
 test-fuzz: setup ## Runs each fuzzer, of the library and of the server's routes, for FUZZ seconds (60)
 	$(call say,fuzzers)
@@ -277,6 +289,10 @@ test-avx512: tools ## Tests the AVX-512 VNNI kernels in an emulator, on a machin
 soak: build ## Loads the server for 10 minutes: broken requests, hang-ups, slow readers, kill -9 (SOAK='-duration 60s')
 	$(call say,soak)
 	@$(TEST_ENV) go -C tests/soak run . -server "$(CURDIR)/bin/qntx-embed" -model "$(MODEL)" $(or $(SOAK),-duration 10m -settle 1m)
+
+.PHONY: soak-minute
+soak-minute:
+	@$(MAKE) --no-print-directory soak SOAK='-duration 60s -settle 20s'
 
 bench: tools setup ## Measures speed beside other libraries, an hour (BENCH=--quick: 5 minutes): docs/benchmarks*.md
 	@python3 benches/run.py --model "$(MODEL)" --onnxruntime "$(ONNXRUNTIME)" $(BENCH)

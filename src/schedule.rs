@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Result, fail};
 use crate::session::{Interrupt, Rows, Session};
@@ -16,6 +17,14 @@ use crate::session::{Interrupt, Rows, Session};
 /// Batches of this many tokens keep a worker's activations in its cache, and are still large enough for the matrix
 /// multiplications; docs/performance.md has the figures.
 const BATCH_TOKENS: usize = 512;
+/// The end of a large call is cut smaller, down to this, so that no worker computes for long after the others have nothing left.
+const LEAST_TOKENS: usize = 128;
+
+/// Callers whose texts shared a batch mostly come again once they have its answers. For the first of them alone a worker would
+/// read all weights, and meanwhile keep the others from the processor: it waits while texts come in at least this often,
+const PAUSE: Duration = Duration::from_micros(500);
+/// and for no longer than this part of what their last batch took.
+const GATHERING: u32 = 8;
 
 /// Makes a text's vector from what the network says of it.
 pub type Finish = dyn Fn(Rows<'_>) -> Vec<f32> + Send + Sync;
@@ -118,6 +127,8 @@ struct Queue {
     texts: usize,
     /// For each worker, the calls of its batch; empty while it has none.
     running: Vec<Vec<Arc<Call>>>,
+    /// Workers that wait for callers to come again.
+    gathering: usize,
     /// Whether a caller runs its text itself, with all threads.
     wide: bool,
     /// Why a worker did not start.
@@ -200,7 +211,8 @@ impl Scheduler {
     /// The right to run one text with all threads; only where nothing else runs or waits.
     fn turn_alone(&self) -> Option<Turn<'_>> {
         let mut queue = lock(&self.shared.queue);
-        let idle = queue.calls.is_empty() && !queue.wide && queue.running.iter().all(Vec::is_empty);
+        let idle =
+            queue.calls.is_empty() && !queue.wide && queue.gathering == 0 && queue.running.iter().all(Vec::is_empty);
         queue.wide |= idle;
         // Lazily: a Turn that is dropped takes the lock that is held here.
         idle.then(|| Turn(&self.shared))
@@ -284,6 +296,7 @@ impl Shared {
             calls: VecDeque::new(),
             texts: 0,
             running: vec![Vec::new(); workers],
+            gathering: 0,
             wide: false,
             broken: None,
             closed: false,
@@ -352,9 +365,31 @@ impl Shared {
 
     fn serve(&self, number: usize, mut session: Session) {
         while let Some(batch) = self.take(number) {
+            let start = Instant::now();
             self.run(&mut session, &batch);
-            lock(&self.queue).running[number].clear();
+            self.gather(number, start.elapsed());
         }
+    }
+
+    /// Ends a batch of worker `number` that took so long. Where several callers shared it, waits until as many texts are there as
+    /// they were, or no more of them seem to come.
+    fn gather(&self, number: usize, took: Duration) {
+        let end = Instant::now() + took / GATHERING;
+        let mut queue = lock(&self.queue);
+        let callers = std::mem::take(&mut queue.running[number]).len();
+        if callers < 2 {
+            return;
+        }
+        queue.gathering += 1;
+        let mut seen = usize::MAX;
+        while !queue.closed && queue.texts < callers && queue.texts != seen && Instant::now() < end {
+            seen = queue.texts;
+            drop(queue);
+            // Not by the condition variable: each text would wake this thread.
+            std::thread::sleep(PAUSE);
+            queue = lock(&self.queue);
+        }
+        queue.gathering -= 1;
     }
 
     /// The next batch of worker `number`; `None` when the scheduler closes.
@@ -423,9 +458,24 @@ impl Queue {
         });
     }
 
+    /// Tokens of the next batch. Where several calls wait, there is enough for all workers.
+    fn budget(&self) -> usize {
+        let workers = self.running.len();
+        let Some(Waiting { call, next }) = self.calls.front().filter(|_| self.calls.len() == 1) else {
+            return BATCH_TOKENS;
+        };
+        let rest = &call.texts[*next..];
+        if rest.len() > workers * BATCH_TOKENS {
+            return BATCH_TOKENS;
+        }
+        let tokens: usize = rest.iter().map(Vec::len).sum();
+        tokens.div_ceil(workers).clamp(LEAST_TOKENS, BATCH_TOKENS)
+    }
+
     /// Takes texts from the calls in turn until the budget is used; the texts of a call stay together.
     fn batch(&mut self, padded: bool) -> Vec<Place> {
         self.purge();
+        let budget = self.budget();
         let mut batch: Vec<Place> = Vec::new();
         let (mut used, mut longest) = (0, 0);
         for _ in 0..self.calls.len() {
@@ -435,7 +485,7 @@ impl Queue {
                     true => (batch.len() + 1) * text.len().max(longest),
                     false => used + text.len(),
                 };
-                if !batch.is_empty() && cost > BATCH_TOKENS {
+                if !batch.is_empty() && cost > budget {
                     break;
                 }
                 used += text.len();
@@ -492,16 +542,42 @@ mod tests {
 
     use super::*;
 
-    fn call(shared: &Arc<Shared>) -> Arc<Call> {
-        let texts = vec![vec![1], vec![2]];
+    fn call(shared: Weak<Shared>, texts: Vec<Vec<u32>>) -> Arc<Call> {
         let state = State { vectors: vec![Vec::new(); texts.len()], done: 0, error: None };
         Arc::new(Call {
             texts,
             finish: Arc::new(|_| Vec::new()),
-            shared: Arc::downgrade(shared),
+            shared,
             state: Mutex::new(state),
             changed: Condvar::new(),
         })
+    }
+
+    /// The tokens of each batch of two workers until all texts are taken.
+    fn batches(calls: &[Vec<Vec<u32>>]) -> Vec<usize> {
+        let mut queue = Queue {
+            calls: calls.iter().map(|texts| Waiting { call: call(Weak::new(), texts.clone()), next: 0 }).collect(),
+            texts: calls.iter().map(Vec::len).sum(),
+            running: vec![Vec::new(); 2],
+            gathering: 0,
+            wide: false,
+            broken: None,
+            closed: false,
+        };
+        let mut sizes = Vec::new();
+        while queue.texts > 0 {
+            sizes.push(queue.batch(false).iter().map(|(call, text)| call.texts[*text].len()).sum());
+        }
+        sizes
+    }
+
+    #[test]
+    fn the_end_of_a_large_call_is_shared_by_the_workers() {
+        assert_eq!(batches(&[vec![vec![1; 10]; 200]]), [510, 510, 490, 240, 120, 120, 10]);
+        assert_eq!(batches(&[vec![vec![1; 256]; 3]]), [256, 256, 256]);
+        assert_eq!(batches(&[vec![vec![1; 10]; 4]]), [40]);
+        // Texts of many callers stay together.
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 60]), [510, 90]);
     }
 
     #[test]
@@ -517,13 +593,14 @@ mod tests {
         };
         for (panics, why) in [(false, "a worker did not start: no room for the weights"), (true, "a worker panicked")] {
             let shared = Arc::new(Shared::new(1, false, 10).unwrap());
-            let early = call(&shared);
+            let two = || call(Arc::downgrade(&shared), vec![vec![1], vec![2]]);
+            let early = two();
             shared.admit(&early).unwrap();
             let worker = Arc::clone(&shared);
             assert!(worker.start(make(panics), 1).is_empty());
             let error = wait(&early, None).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
-            let error = shared.admit(&call(&shared)).unwrap_err();
+            let error = shared.admit(&two()).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
     }

@@ -1,9 +1,9 @@
 // Command served measures how much of the engine's own rate is left when its texts come one by one over HTTP: 64 clients of
-// single short texts at /v1/embeddings, beside EmbedBatch of the same texts in this process, in turns.
+// single short texts at /v1/embeddings, beside EmbedBatch and calls of Embed with the same texts in this process, in turns.
 //
 //	go run -tags rustembeddings . -server ../../bin/qntx-embed -model DIR
 //
-// The clients are in this process too, so they take their part of the same processors.
+// The clients are in this process too and take their part of the same processors; the last column leaves that part out.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,46 +54,74 @@ func run(program, model, corpus, runtime string, rounds int, length time.Duratio
 		return err
 	}
 	defer service.Close()
-	address, stop, err := serve(program, model, runtime)
+	address, pid, stop, err := serve(program, model, runtime)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	name := filepath.Base(model)
 	ways := []struct {
-		name string
-		rate func(length time.Duration) (float64, error)
+		name   string
+		served bool
+		rate   func(length time.Duration) (float64, error)
 	}{
-		{"batch", func(length time.Duration) (float64, error) { return batchRate(service, texts, length) }},
-		{"served, base64", func(length time.Duration) (float64, error) {
+		{"batch", false, func(length time.Duration) (float64, error) { return batchRate(service, texts, length) }},
+		{"calls in process", false, func(length time.Duration) (float64, error) { return callRate(service, texts, clients, length) }},
+		{"served, base64", true, func(length time.Duration) (float64, error) {
 			return servedRate(address, name, "base64", texts, clients, length)
 		}},
-		{"served, float", func(length time.Duration) (float64, error) {
+		{"served, float", true, func(length time.Duration) (float64, error) {
 			return servedRate(address, name, "float", texts, clients, length)
 		}},
 	}
-	found := make([][]float64, len(ways))
+	// Texts a second, and texts a second of processor time of the process that embeds.
+	found, costs := make([][]float64, len(ways)), make([][]float64, len(ways))
 	for round := range rounds + 1 { // the first warms up
 		for i, way := range ways {
+			process := os.Getpid()
+			if way.served {
+				process = pid
+			}
+			begun, before := time.Now(), processorTime(process)
 			rate, err := way.rate(length)
 			if err != nil {
 				return fmt.Errorf("%s: %w", way.name, err)
 			}
 			if round > 0 {
 				found[i] = append(found[i], rate)
+				costs[i] = append(costs[i], rate*time.Since(begun).Seconds()/(processorTime(process)-before).Seconds())
 			}
 		}
 	}
 	fmt.Printf("%d clients of single texts of %d to %d words; median of %d rounds of %v (least to most)\n\n", clients, fewest, most, rounds, length)
-	fmt.Printf("| | texts/s | x batch, median of pairs |\n|---|--:|--:|\n")
+	fmt.Printf("| | texts/s | x batch | by its own processor time, x batch |\n|---|--:|--:|--:|\n")
 	for i, way := range ways {
-		ratios := make([]float64, rounds)
-		for round := range rounds {
-			ratios[round] = found[i][round] / found[0][round]
-		}
-		fmt.Printf("| %s | %.0f (%.0f to %.0f) | %.2f |\n", way.name, median(found[i]), slices.Min(found[i]), slices.Max(found[i]), median(ratios))
+		fmt.Printf("| %s | %.0f (%.0f to %.0f) | %.2f | %.2f |\n", way.name, median(found[i]), slices.Min(found[i]), slices.Max(found[i]),
+			median(ratios(found[i], found[0])), median(ratios(costs[i], costs[0])))
 	}
 	return nil
+}
+
+// ratios are those of the pairs.
+func ratios(these, those []float64) []float64 {
+	pairs := make([]float64, len(these))
+	for i := range these {
+		pairs[i] = these[i] / those[i]
+	}
+	return pairs
+}
+
+// processorTime is what a process has used of processors so far, in the system and outside it, in steps of 10 ms.
+func processorTime(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The second field, a name in parentheses, may have spaces.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // Words of a text: with all-MiniLM-L6-v2 about as many tokens, and some.
@@ -135,6 +164,30 @@ func batchRate(service *embeddings.ManagedEmbeddingService, texts []string, leng
 		done += len(texts)
 	}
 	return float64(done) / time.Since(begun).Seconds(), nil
+}
+
+// callRate is how many texts a second are embedded for goroutines that each wait for one: what is left of the rate before HTTP.
+func callRate(service *embeddings.ManagedEmbeddingService, texts []string, callers int, length time.Duration) (float64, error) {
+	var next, done atomic.Int64
+	var failed atomic.Pointer[error]
+	var all sync.WaitGroup
+	begun := time.Now()
+	for range callers {
+		all.Go(func() {
+			for time.Since(begun) < length && failed.Load() == nil {
+				if _, err := service.Embed(context.Background(), texts[next.Add(1)%int64(len(texts))]); err != nil {
+					failed.Store(&err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return float64(done.Load()) / time.Since(begun).Seconds(), nil
 }
 
 // servedRate is how many texts a second are answered to clients that each wait for one.
@@ -194,16 +247,16 @@ func ask(connection io.Writer, answers *bufio.Reader, request []byte) error {
 }
 
 // serve starts the program, with a log as it has by default.
-func serve(program, model, runtime string) (address string, stop func(), err error) {
+func serve(program, model, runtime string) (address string, pid int, stop func(), err error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	address = free.Addr().String()
 	free.Close()
 	scratch, err := os.MkdirTemp("", "served-")
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	args := []string{"serve", "--listen", address, "--model", model, "--db", filepath.Join(scratch, "served.db"), "--pprof"}
 	if runtime != "" {
@@ -211,10 +264,10 @@ func serve(program, model, runtime string) (address string, stop func(), err err
 	}
 	cmd := exec.Command(program, args...)
 	if cmd.Stderr, err = os.Create(filepath.Join(scratch, "log")); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -227,19 +280,19 @@ func serve(program, model, runtime string) (address string, stop func(), err err
 		if response, err := http.Get("http://" + address + "/readyz"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return address, stop, nil
+				return address, cmd.Process.Pid, stop, nil
 			}
 		}
 		select {
 		case err := <-ended:
 			log, _ := os.ReadFile(filepath.Join(scratch, "log"))
 			os.RemoveAll(scratch)
-			return "", nil, fmt.Errorf("%s serve ended (%v):\n%s", program, err, log)
+			return "", 0, nil, fmt.Errorf("%s serve ended (%v):\n%s", program, err, log)
 		default:
 		}
 		if time.Now().After(deadline) {
 			stop()
-			return "", nil, fmt.Errorf("%s is not ready after a minute", program)
+			return "", 0, nil, fmt.Errorf("%s is not ready after a minute", program)
 		}
 	}
 }

@@ -138,6 +138,11 @@ func (s *server) runReindex(ctx context.Context, events *events, options embeddi
 		case <-alive.C:
 			failed = events.keepAlive()
 		case err := <-ended:
+			select {
+			case progress := <-latest: // the end has overtaken it
+				_ = events.send("progress", &progress)
+			default:
+			}
 			return report, err
 		}
 	}

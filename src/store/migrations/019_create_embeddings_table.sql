@@ -41,9 +41,9 @@ CREATE TABLE embedding_spaces (
 CREATE VIRTUAL TABLE fts_embeddings USING fts5(
     text, content = 'embeddings', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2'
 );
--- A transaction's words become one part of the index and not one for each MiB, and parts are merged eight at a time and
+-- A transaction's words become one part of the index and not one for each MiB, and parts are merged 16 at a time and
 -- not four: each is then written less often as the index grows.
-INSERT INTO fts_embeddings (fts_embeddings, rank) VALUES ('hashsize', 16777216), ('automerge', 8);
+INSERT INTO fts_embeddings (fts_embeddings, rank) VALUES ('hashsize', 16777216), ('automerge', 16);
 
 -- How often rows were written, and which of these times was the last that deleted some: what is kept in memory asks here
 -- whether it is behind.
