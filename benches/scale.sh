@@ -1,6 +1,7 @@
 #!/bin/sh
 # Measures a Weaviate cluster of three nodes on this machine beside the SQLite file, with the same rows and queries, and prints
-# the tables of docs/scale.md: benches/scale.sh [ROWS...] (100000). Needs `make build`; a million rows take hours on two cores.
+# the tables of docs/scale.md: benches/scale.sh [ROWS...] (100000). Needs `make build`; a million rows take hours on two cores, and
+# with QNTX_EMBED_TEST_SCALE_REPLICAS=1, each row on one node and not on three, a third of that.
 set -eu
 cd "$(dirname "$0")/.."
 tools/weaviate.sh

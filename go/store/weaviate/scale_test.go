@@ -3,6 +3,7 @@
 package weaviate_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -34,7 +35,12 @@ func TestScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sqlite.Close()
-	distributed := open(t, cluster, "write=quorum&read=quorum")
+	replicas, err := strconv.Atoi(cmp.Or(os.Getenv("QNTX_EMBED_TEST_SCALE_REPLICAS"), "3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each node has its part, once or all of it.
+	distributed := open(t, cluster, fmt.Sprintf("write=quorum&read=quorum&shards=%d&replicas=%d", max(1, 3/replicas), replicas))
 
 	all := vectors(rand.New(rand.NewPCG(11, 12)), rows+queries, dimensions)
 	var records []embeddings.Record
@@ -45,8 +51,8 @@ func TestScale(t *testing.T) {
 		})
 	}
 	out := os.Stdout
-	fmt.Fprintf(out, "%d rows of %d dimensions; %d processors (%s/%s), %s, three nodes on the same machine, replication 3\n",
-		rows, dimensions, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(out, "%d rows of %d dimensions; %d processors (%s/%s), %s, three nodes on the same machine, replication %d\n",
+		rows, dimensions, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), replicas)
 	fmt.Fprintln(out, "| store | ingest, rows/s | search p50 | p99 | filtered (1 of 10) p50 | p99 | 8 at once, searches/s | recall@10 | memory | disk |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|")
 	var exact []map[string]bool
