@@ -195,7 +195,7 @@ test-go: build ## Tests the Go module, with the tag (and the race detector) and 
 	@$(TEST_ENV) $(GO_PURE) -C ../examples/go-service test .
 
 # What takes long, or needs more than `make test` does; .ci/run reads this line too.
-LONG := test-install test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz test-browser test-packaging test-miri soak-minute test-cluster test-avx512
+LONG := test-install test-coexist test-sqlite test-sanitize test-memory test-adapters test-fuzz test-browser test-packaging soak-minute test-cluster test-miri test-avx512
 
 test-all: ## Runs every check and the long ones: test with 200 killed processes instead of 20, those below, a minute of soak
 	@QNTX_EMBED_TEST_KILLS=200 $(MAKE) --no-print-directory test $(LONG)
