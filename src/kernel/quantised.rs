@@ -26,22 +26,23 @@ pub struct Weights {
     codes: Vec<Codes>,
     /// `[panel, block]`, one for each output of the panel.
     scales: Vec<[f32; PANEL]>,
+    /// For VNNI, `[panel, block]`: what the 128 that is added to every activation makes the sum too large by, negated.
+    offsets: Vec<[i32; PANEL]>,
     kernel: Kernel,
 }
 
-/// One block of a panel's outputs: `[inputs / 2, output, 2]`, or for VNNI `[inputs / 4, output, 4]` with 128 added.
+/// One block of a panel's outputs: `[inputs / 2, output, 2]`, or for VNNI `[inputs / 4, output, 4]`.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Codes([[u8; 2 * PANEL]; BLOCK / 2]);
+struct Codes([[i8; 2 * PANEL]; BLOCK / 2]);
 
 /// Activations of a batch, in 8 bits; a buffer that a thread uses again.
 #[derive(Default)]
 pub struct Scratch {
     /// `[row, block]`: the codes in pairs, widened. Sizes are in the types, so that the inner loops check no index.
     wide: Vec<[[i16; 2]; BLOCK / 2]>,
-    /// The same for VNNI, not widened, and 128 times the sum of each block.
-    narrow: Vec<[[i8; 4]; BLOCK / 4]>,
-    sums: Vec<i32>,
+    /// The same for VNNI, not widened, with 128 added.
+    narrow: Vec<[[u8; 4]; BLOCK / 4]>,
     scales: Vec<f32>,
 }
 
@@ -88,10 +89,28 @@ impl Kernel {
     }
 }
 
+/// Does something with each block of rows of so many values, one after another; a row's last one is filled up with zeros. The
+/// compiler would not inline a closure into functions with target features.
+macro_rules! blocks {
+    ($x:ident, $inputs:ident, |$block:ident| $body:block) => {
+        for row in $x.chunks_exact($inputs.max(1)) {
+            let (whole, rest) = row.as_chunks::<BLOCK>();
+            let mut last = [[0f32; BLOCK]];
+            last[0][..rest.len()].copy_from_slice(rest);
+            for $block in whole.iter().chain(&last[..usize::from(!rest.is_empty())]) $body
+        }
+    };
+}
+
 /// The scale of a block and what divides by it; both are 0 for a block of zeros.
 #[inline(always)]
 fn scale(block: &[f32]) -> (f32, f32) {
-    let largest = block.iter().fold(0f32, |m, x| if x.abs() > m { x.abs() } else { m });
+    scale_of(block.iter().fold(0f32, |m, x| if x.abs() > m { x.abs() } else { m }))
+}
+
+/// The same for a block whose largest value is this.
+#[inline(always)]
+fn scale_of(largest: f32) -> (f32, f32) {
     let inverse = 127.0 / largest;
     // So small that the quotient is infinite: as good as zero beside all that is added to it.
     if inverse.is_finite() { (largest / 127.0, inverse) } else { (0.0, 0.0) }
@@ -113,22 +132,27 @@ impl Weights {
         assert_eq!(values.len(), outputs * inputs, "a weight for each output and input");
         let blocks = inputs.div_ceil(BLOCK);
         let panels = outputs.div_ceil(PANEL);
-        let zero = if kernel.vnni() { 128 } else { 0 };
         let group = if kernel.vnni() { 4 } else { 2 };
-        let mut codes = vec![Codes([[zero; 2 * PANEL]; BLOCK / 2]); panels * blocks];
+        let mut codes = vec![Codes([[0; 2 * PANEL]; BLOCK / 2]); panels * blocks];
         let mut scales = vec![[0f32; PANEL]; panels * blocks];
+        let mut offsets = vec![[0i32; PANEL]; if kernel.vnni() { panels * blocks } else { 0 }];
         for (output, row) in values.chunks_exact(inputs.max(1)).enumerate() {
             for (b, block) in row.chunks(BLOCK).enumerate() {
                 let at = output / PANEL * blocks + b;
                 let (step, inverse) = scale(block);
                 scales[at][output % PANEL] = step;
+                let mut sum = 0;
                 for (i, &x) in block.iter().enumerate() {
                     let place = (i / group * PANEL + output % PANEL) * group + i % group;
-                    codes[at].0.as_flattened_mut()[place] = (code(x, inverse) as u8).wrapping_add(zero);
+                    codes[at].0.as_flattened_mut()[place] = code(x, inverse) as i8;
+                    sum += code(x, inverse);
+                }
+                if let Some(offsets) = offsets.get_mut(at) {
+                    offsets[output % PANEL] = -128 * sum;
                 }
             }
         }
-        Self { outputs, blocks, inputs, codes, scales, kernel }
+        Self { outputs, blocks, inputs, codes, scales, offsets, kernel }
     }
 
     /// Rows that the product has for each row of activations.
@@ -166,7 +190,8 @@ impl Weights {
 
     fn panel(&self, scratch: &Scratch, rows: std::ops::Range<usize>, panel: usize, out: &Columns<'_>) {
         let own = panel * self.blocks..(panel + 1) * self.blocks;
-        let panel = Panel { codes: &self.codes[own.clone()], scales: &self.scales[own], column: panel * PANEL };
+        let (codes, scales) = (&self.codes[own.clone()], &self.scales[own.clone()]);
+        let panel = Panel { codes, scales, offsets: self.offsets.get(own).unwrap_or_default(), column: panel * PANEL };
         match self.kernel {
             Kernel::Plain => plain::rows(panel, scratch, rows, out),
             #[cfg(target_arch = "x86_64")]
@@ -184,28 +209,28 @@ impl Scratch {
         self.scales.clear();
         self.wide.clear();
         self.narrow.clear();
-        self.sums.clear();
-        #[cfg(target_arch = "x86_64")]
-        if kernel != Kernel::Plain {
-            // SAFETY: both kernels are chosen only where the processor has AVX2 and FMA (all with VNNI have).
-            return unsafe { avx2::fill(self, x, inputs, kernel) };
+        match kernel {
+            Kernel::Plain => self.fill_here(x, inputs),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernel::all` has it only where the processor has AVX2 and FMA.
+            Kernel::Avx2 => unsafe { avx2::fill(self, x, inputs) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernel::all` has it only where the processor has AVX-512F and VNNI.
+            Kernel::Vnni => unsafe { vnni::fill(self, x, inputs) },
         }
-        self.fill_here(x, inputs, kernel);
     }
 
     #[inline(always)]
-    fn fill_here(&mut self, x: &[f32], inputs: usize, kernel: Kernel) {
-        for row in x.chunks_exact(inputs.max(1)) {
-            let (whole, rest) = row.as_chunks::<BLOCK>();
-            for block in whole {
-                self.push(block, kernel);
+    fn fill_here(&mut self, x: &[f32], inputs: usize) {
+        blocks!(x, inputs, |block| {
+            let (step, inverse) = scale(block);
+            let mut codes = [0i16; BLOCK];
+            for (to, &x) in codes.iter_mut().zip(block) {
+                *to = code(x, inverse) as i16;
             }
-            if !rest.is_empty() {
-                let mut block = [0f32; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                self.push(&block, kernel);
-            }
-        }
+            self.scales.push(step);
+            self.wide.push(pulp::cast(codes));
+        });
     }
 
     /// `blocks` codes and scales of each row from `first` on.
@@ -220,22 +245,6 @@ impl Scratch {
             rows.1[r] = &self.scales[own];
         }
         rows
-    }
-
-    #[inline(always)]
-    fn push(&mut self, block: &[f32; BLOCK], kernel: Kernel) {
-        let (step, inverse) = scale(block);
-        let mut codes = [0i16; BLOCK];
-        for (to, &x) in codes.iter_mut().zip(block) {
-            *to = code(x, inverse) as i16;
-        }
-        self.scales.push(step);
-        if kernel.vnni() {
-            self.narrow.push(pulp::cast(codes.map(|c| c as i8)));
-            self.sums.push(128 * codes.iter().map(|&c| i32::from(c)).sum::<i32>());
-        } else {
-            self.wide.push(pulp::cast(codes));
-        }
     }
 }
 
@@ -283,6 +292,8 @@ impl<'a> Columns<'a> {
 struct Panel<'a> {
     codes: &'a [Codes],
     scales: &'a [[f32; PANEL]],
+    /// For VNNI.
+    offsets: &'a [[i32; PANEL]],
     column: usize,
 }
 
@@ -313,7 +324,7 @@ mod plain {
                 let mut exact = [0i32; PANEL];
                 for (pairs, a) in codes.iter().zip(own) {
                     for (sum, w) in exact.iter_mut().zip(pairs.as_chunks::<2>().0) {
-                        *sum += i32::from(w[0] as i8) * i32::from(a[0]) + i32::from(w[1] as i8) * i32::from(a[1]);
+                        *sum += i32::from(w[0]) * i32::from(a[0]) + i32::from(w[1]) * i32::from(a[1]);
                     }
                 }
                 let scale = scratch.scales[row * blocks + block];
@@ -332,12 +343,12 @@ mod plain {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Columns, Kernel, Panel, Scratch};
+    use super::{Columns, Panel, Scratch};
 
     /// The loops of `fill_here`, compiled for AVX2.
     #[target_feature(enable = "avx2,fma")]
-    pub fn fill(scratch: &mut Scratch, x: &[f32], inputs: usize, kernel: Kernel) {
-        scratch.fill_here(x, inputs, kernel);
+    pub fn fill(scratch: &mut Scratch, x: &[f32], inputs: usize) {
+        scratch.fill_here(x, inputs);
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -385,26 +396,43 @@ mod avx2 {
 mod vnni {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Columns, Panel, Scratch};
+    use super::{BLOCK, Columns, Panel, Scratch, scale_of};
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub fn rows(panel: Panel<'_>, scratch: &Scratch, rows: std::ops::Range<usize>, out: &Columns<'_>) {
         tiles!(panel, scratch, rows, out, 12, tile, [1 2 3 4 5 6 7 8 9 10 11 12]);
     }
 
-    /// `VPDPBUSD` multiplies unsigned codes with signed ones and adds four products. The weights' are the unsigned ones,
-    /// with 128 added; 128 times the sum of the activations' is taken away first.
+    /// What `scale` and `code` say, a block at a time.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub fn fill(scratch: &mut Scratch, x: &[f32], inputs: usize) {
+        blocks!(x, inputs, |block| {
+            let [low, high]: [__m512; 2] = pulp::cast(*block);
+            let largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+            let (step, inverse) = scale_of(largest);
+            scratch.scales.push(step);
+            scratch.narrow.push(pulp::cast([codes(low, inverse), codes(high, inverse)]));
+        });
+    }
+
+    /// What `code` says, with 128 added.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    fn codes(x: __m512, inverse: f32) -> __m128i {
+        // To the nearest, ties to even.
+        let codes = _mm512_cvtps_epi32(_mm512_mul_ps(x, _mm512_set1_ps(inverse)));
+        _mm512_cvtepi32_epi8(_mm512_add_epi32(codes, _mm512_set1_epi32(128)))
+    }
+
+    /// `VPDPBUSD` multiplies unsigned codes with signed ones and adds four products. The activations' are the unsigned ones,
+    /// with 128 added; what that makes too much is known for each block of weights, and taken away first.
     #[target_feature(enable = "avx512f,avx512vnni")]
     fn tile<const ROWS: usize>(panel: Panel<'_>, scratch: &Scratch, first: usize, out: &Columns<'_>) {
         let blocks = panel.codes.len();
         let (rows, scales) = scratch.of::<ROWS, _>(&scratch.narrow, first, blocks);
-        let offsets = &scratch.sums[first * blocks..][..ROWS * blocks];
         let mut sums = [_mm512_setzero_ps(); ROWS];
         for block in 0..blocks {
-            let mut exact = [_mm512_setzero_si512(); ROWS];
-            for r in 0..ROWS {
-                exact[r] = _mm512_set1_epi32(-offsets[r * blocks + block]);
-            }
+            let mut exact = [pulp::cast(panel.offsets[block]); ROWS];
             let mut own = [&rows[0][block]; ROWS];
             for r in 1..ROWS {
                 own[r] = &rows[r][block];
@@ -412,7 +440,7 @@ mod vnni {
             let codes: [__m512i; BLOCK / 4] = pulp::cast(panel.codes[block].0);
             for (four, &w) in codes.iter().enumerate() {
                 for r in 0..ROWS {
-                    exact[r] = _mm512_dpbusd_epi32(exact[r], w, _mm512_set1_epi32(pulp::cast(own[r][four])));
+                    exact[r] = _mm512_dpbusd_epi32(exact[r], _mm512_set1_epi32(pulp::cast(own[r][four])), w);
                 }
             }
             let w: __m512 = pulp::cast(panel.scales[block]);
