@@ -24,7 +24,6 @@ mod head;
 #[doc(hidden)]
 pub mod index;
 mod kernel;
-mod large;
 mod log;
 mod model;
 mod pooling;

@@ -23,6 +23,9 @@ pub struct Head<'a> {
     pub head: usize,
 }
 
+/// Numbers in the largest register of all instruction sets.
+const MOST_LANES: usize = 16;
+
 /// Buffers that a thread uses again for each text. A lane is as many numbers as a register holds; tokens and the width
 /// are filled up to whole lanes, queries to whole blocks.
 #[derive(Default)]
@@ -68,6 +71,11 @@ fn attend<S: Simd, const BLOCK: usize>(simd: S, Attention { head, out, scratch }
     pack::<S, BLOCK>(simd, head, scratch, tokens);
     let Scratch { queries, keys, values, scores } = scratch;
     scores.resize(BLOCK * padded, 0.0);
+    let lanes = padded / S::F32_LANES;
+    // What fills up the last lane weighs nothing.
+    let mut beyond = [f32::NEG_INFINITY; MOST_LANES];
+    beyond[..tokens - (lanes - 1) * S::F32_LANES].fill(0.0);
+    let beyond = simd.partial_load_f32s(&beyond[..S::F32_LANES]);
     let (keys, values) = (S::as_simd_f32s(keys).0, S::as_simd_f32s(values).0);
     // The weights of a query add up to 1, so the values' bias is added once, to their sum. The keys' bias adds the
     // same to all scores of a query, which softmax does not see: it is left out.
@@ -76,7 +84,7 @@ fn attend<S: Simd, const BLOCK: usize>(simd: S, Attention { head, out, scratch }
     for (block, queries) in queries.as_chunks::<BLOCK>().0.chunks_exact(width).enumerate() {
         let first = block * BLOCK;
         let count = BLOCK.min(tokens - first);
-        for (lane, keys) in keys.chunks_exact(width).enumerate().take(padded / S::F32_LANES) {
+        for (lane, keys) in keys.chunks_exact(width).enumerate().take(lanes) {
             let mut sums = [simd.splat_f32s(0.0); BLOCK];
             for (&keys, queries) in keys.iter().zip(queries) {
                 for (sum, &query) in sums.iter_mut().zip(queries) {
@@ -84,6 +92,7 @@ fn attend<S: Simd, const BLOCK: usize>(simd: S, Attention { head, out, scratch }
                 }
             }
             for (i, sum) in sums.into_iter().enumerate() {
+                let sum = if lane + 1 < lanes { sum } else { simd.add_f32s(sum, beyond) };
                 S::as_mut_simd_f32s(&mut scores[i * padded..][..padded]).0[lane] = sum;
             }
         }
@@ -93,7 +102,7 @@ fn attend<S: Simd, const BLOCK: usize>(simd: S, Attention { head, out, scratch }
                 let from = relative.len() / 2 - (first + i);
                 row[..tokens].iter_mut().zip(&relative[from..][..tokens]).for_each(|(s, r)| *s += r);
             }
-            inverse[i] = 1.0 / softmax::<S>(&mut row[..tokens]);
+            inverse[i] = 1.0 / softmax(simd, row);
         }
         let weights: [&[f32]; BLOCK] = std::array::from_fn(|i| &scores[i * padded..][..tokens]);
         for (lane, values) in values.chunks_exact(tokens).enumerate() {
@@ -125,6 +134,7 @@ fn pack<S: Simd, const BLOCK: usize>(simd: S, head: Head<'_>, scratch: &mut Scra
     keys.resize(width * tokens.next_multiple_of(lanes.max(SIDE)), 0.0);
     values.resize(tokens * width.next_multiple_of(lanes), 0.0);
 
+    let values = S::as_mut_simd_f32s(values).0;
     let scale = 1.0 / (width as f32).sqrt();
     let bias = &head.bias[column..][..width];
     for (token, row) in head.qkv.chunks_exact(3 * dim).enumerate() {
@@ -132,8 +142,12 @@ fn pack<S: Simd, const BLOCK: usize>(simd: S, head: Head<'_>, scratch: &mut Scra
         for ((to, q), b) in block.iter_mut().zip(&row[column..]).zip(bias) {
             to[token % BLOCK] = (q + b) * scale;
         }
-        for (lane, value) in row[2 * dim + column..][..width].chunks(lanes).enumerate() {
-            values[(lane * tokens + token) * lanes..][..value.len()].copy_from_slice(value);
+        let (whole, rest) = S::as_simd_f32s(&row[2 * dim + column..][..width]);
+        for (lane, value) in whole.iter().enumerate() {
+            values[lane * tokens + token] = *value;
+        }
+        if !rest.is_empty() {
+            values[whole.len() * tokens + token] = simd.partial_load_f32s(rest);
         }
     }
 
@@ -166,28 +180,33 @@ fn pack<S: Simd, const BLOCK: usize>(simd: S, head: Head<'_>, scratch: &mut Scra
     }
 }
 
-/// Makes scores into `exp(score - max)`, and gives their sum.
+/// Makes scores, whole lanes of them, into `exp(score - max)`, and gives their sum.
 #[inline(always)]
-fn softmax<S: Simd>(scores: &mut [f32]) -> f32 {
-    let mut max = [f32::NEG_INFINITY; SUMS];
-    let (chunks, rest) = scores.as_chunks::<SUMS>();
-    for chunk in chunks {
-        max.iter_mut().zip(chunk).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
-    }
-    let max = max.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+fn softmax<S: Simd>(simd: S, scores: &mut [f32]) -> f32 {
+    let lanes = S::as_simd_f32s(scores).0;
+    let max = lanes.iter().copied().fold(simd.splat_f32s(f32::NEG_INFINITY), |m, s| simd.max_f32s(m, s));
+    let max = simd.reduce_max_f32s(max);
     let mut sums = [0f32; SUMS];
     let (chunks, rest) = scores.as_chunks_mut::<SUMS>();
     for chunk in chunks {
-        for (sum, s) in sums.iter_mut().zip(chunk) {
-            *s = exp::<S>(*s - max);
-            *sum += *s;
-        }
+        exponentials::<S>(chunk, max, &mut sums);
     }
-    for (sum, s) in sums.iter_mut().zip(rest) {
+    // Half of a chunk is a lane of AVX2.
+    let (halves, rest) = rest.as_chunks_mut::<{ SUMS / 2 }>();
+    for half in halves {
+        exponentials::<S>(half, max, &mut sums);
+    }
+    exponentials::<S>(rest, max, &mut sums);
+    let sums = S::as_simd_f32s(&sums).0.iter().copied().fold(simd.splat_f32s(0.0), |a, b| simd.add_f32s(a, b));
+    simd.reduce_sum_f32s(sums)
+}
+
+#[inline(always)]
+fn exponentials<S: Simd>(scores: &mut [f32], max: f32, sums: &mut [f32; SUMS]) {
+    for (sum, s) in sums.iter_mut().zip(scores) {
         *s = exp::<S>(*s - max);
         *sum += *s;
     }
-    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 
 use super::manifest;
 use crate::error::{Result, fail};
-use crate::large;
 
 /// A model directory and what was read from it so far.
 pub struct Files {
@@ -113,7 +112,7 @@ impl Files {
                 manifest::NAME
             );
         }
-        let bytes = match large::read(&path) {
+        let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(e) => fail!(Io, "{}: {file} cannot be read: {e}", self.name()),

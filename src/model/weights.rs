@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::files::Files;
 use super::parse;
 use crate::error::{Code, Error, Result, fail};
-use crate::large;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -96,7 +95,7 @@ impl Weights {
             );
         }
         let bytes = &shard.bytes[entry.range.clone()];
-        let mut data = large::with_capacity(shape.iter().product());
+        let mut data = Vec::with_capacity(shape.iter().product());
         match entry.dtype {
             Dtype::F32 => data.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
             Dtype::F16 => data.extend(bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
