@@ -144,8 +144,9 @@ impl Weights {
                 let mut sum = 0;
                 for (i, &x) in block.iter().enumerate() {
                     let place = (i / group * PANEL + output % PANEL) * group + i % group;
-                    codes[at].0.as_flattened_mut()[place] = code(x, inverse) as i8;
-                    sum += code(x, inverse);
+                    let code = code(x, inverse);
+                    codes[at].0.as_flattened_mut()[place] = code as i8;
+                    sum += code;
                 }
                 if let Some(offsets) = offsets.get_mut(at) {
                     offsets[output % PANEL] = -128 * sum;
