@@ -230,19 +230,38 @@ func servedRate(address, model, encoding string, texts []string, clients int, le
 	return float64(answered.Load()) / time.Since(begun).Seconds(), nil
 }
 
+// ask sends a request and reads past its answer with as little work as wrk has with it: what clients take, the server lacks.
 func ask(connection io.Writer, answers *bufio.Reader, request []byte) error {
 	if _, err := connection.Write(request); err != nil {
 		return err
 	}
-	response, err := http.ReadResponse(answers, nil)
+	status, err := answers.ReadString('\n')
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", response.Status, body)
+	length := -1
+	for {
+		line, err := answers.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
+			break
+		}
+		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return err
+			}
+		}
 	}
+	switch {
+	case length < 0:
+		return fmt.Errorf("%q without Content-Length", strings.TrimSpace(status))
+	case !strings.HasPrefix(status, "HTTP/1.1 200 "):
+		body, _ := io.ReadAll(io.LimitReader(answers, int64(length)))
+		return fmt.Errorf("%s: %s", strings.TrimSpace(status), body)
+	}
+	_, err = answers.Discard(length)
 	return err
 }
 

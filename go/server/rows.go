@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,6 +138,43 @@ func (s *server) rows(r *http.Request, _ *embeddings.ModelInfo) (any, error) {
 		answer.Next = answer.Rows[n-1].ID
 	}
 	return answer, nil
+}
+
+// sendRows is send for what may be long: each row is encoded when those before it are on their way, so that a client that reads
+// slowly keeps rows here, and not megabytes of JSON.
+func (s *server) sendRows(w http.ResponseWriter, r *http.Request, answer *RowsResponse) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	out := bufio.NewWriterSize(w, 32<<10)
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	part := func(before string, value any) error {
+		buffer.Reset()
+		buffer.WriteString(before)
+		if err := encoder.Encode(value); err != nil {
+			s.log.ErrorContext(r.Context(), "answer not encoded", "path", r.URL.Path, "error", err)
+			panic(http.ErrAbortHandler) // so that the client sees that the answer is not whole
+		}
+		_, err := out.Write(buffer.Bytes())
+		return err
+	}
+	before := `{"rows":[`
+	for i := range answer.Rows {
+		if part(before, &answer.Rows[i]) != nil {
+			return // a client that has gone needs no answer
+		}
+		before = ","
+	}
+	if len(answer.Rows) == 0 {
+		_, _ = out.WriteString(before)
+	}
+	_, _ = out.WriteString("]") // the writer keeps an error, and then nothing more is written
+	if answer.Next != "" {
+		_ = part(`,"next":`, answer.Next)
+	}
+	_, _ = out.WriteString("}\n")
+	_ = out.Flush()
 }
 
 // deleteRows answers DELETE /api/embeddings/rows.

@@ -1,8 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"iter"
+	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -73,6 +78,37 @@ func TestRowsAreListedPageByPage(t *testing.T) {
 		"?filter=%5B%22x%22%5D": `parameter "filter"`,
 	} {
 		isProblem(t, h.get("/api/embeddings/rows"+query), 400, detail)
+	}
+}
+
+// unsayable is a store whose last row has no JSON.
+type unsayable struct{ embeddings.Store }
+
+func (s unsayable) List(ctx context.Context, options embeddings.ListOptions) iter.Seq2[*embeddings.Embedding, error] {
+	return func(yield func(*embeddings.Embedding, error) bool) {
+		for row, err := range s.Store.List(ctx, options) {
+			if !yield(row, err) {
+				return
+			}
+		}
+		yield(&embeddings.Embedding{Record: embeddings.Record{Vector: []float32{float32(math.NaN())}}}, nil)
+	}
+}
+
+func TestAListThatBreaksOffDoesNotLookWhole(t *testing.T) {
+	h := library(t, func(c *server.Config) { c.Store = unsayable{c.Store} })
+	listening := httptest.NewServer(h.handler)
+	defer listening.Close()
+	response, err := http.Get(listening.URL + "/api/embeddings/rows?vectors=true")
+	if err == nil {
+		defer response.Body.Close()
+		var body []byte
+		if body, err = io.ReadAll(response.Body); err == nil {
+			t.Errorf("%s: %s", response.Status, body)
+		}
+	}
+	if !strings.Contains(h.log.String(), "answer not encoded") {
+		t.Error(h.log)
 	}
 }
 

@@ -278,13 +278,16 @@ func (s *server) whole(w http.ResponseWriter, r *http.Request, route *route) err
 		if route.embeds {
 			s.rates.tell(w.Header(), callOf(r.Context()).caller)
 		}
-		if found, ok := body.(*SearchResponse); ok {
-			s.metrics.search.Observe(found.Stats.SearchMS / 1000)
-		}
 		status := http.StatusOK
-		if _, pending := body.(*MapProgress); pending {
+		switch body := body.(type) {
+		case *SearchResponse:
+			s.metrics.search.Observe(body.Stats.SearchMS / 1000)
+		case *MapProgress:
 			status = http.StatusAccepted
 			w.Header().Set("Retry-After", "1")
+		case *RowsResponse:
+			s.sendRows(w, r, body)
+			return nil
 		}
 		s.send(w, r, status, "application/json", body)
 		return nil

@@ -28,8 +28,9 @@ func main() {
 }
 
 func run(program, model string, duration, settle time.Duration, connections int) error {
-	if duration/2 < settle+2*window {
-		return fmt.Errorf("each half of -duration %v must last %v at least", duration, settle+2*window)
+	half := duration / 2
+	if least := settle + 10*time.Second; half < least {
+		return fmt.Errorf("each half of -duration %v must last %v at least, 10 s more than -settle", duration, least)
 	}
 	scratch, err := os.MkdirTemp("", "soak-")
 	if err != nil {
@@ -37,14 +38,14 @@ func run(program, model string, duration, settle time.Duration, connections int)
 	}
 	defer os.RemoveAll(scratch)
 	l := newLoad(connections)
-	for half := range 2 {
+	for run := range 2 {
 		server, err := start(program, "--model", model, "--db", filepath.Join(scratch, "soak.db"), "--pprof",
 			"--body-timeout", "5s", "--request-timeout", "20s", "--header-timeout", "5s", "--log-level", "warn")
 		if err != nil {
 			return err
 		}
 		defer server.kill()
-		if half == 0 {
+		if run == 0 {
 			err = l.fill(server.address)
 		} else {
 			err = l.verify(server.address)
@@ -52,12 +53,12 @@ func run(program, model string, duration, settle time.Duration, connections int)
 		if err != nil {
 			return err
 		}
-		ctx, stop := context.WithTimeout(context.Background(), duration/2)
+		ctx, stop := context.WithTimeout(context.Background(), half)
 		grown := make(chan error, 1)
-		go func() { grown <- server.watch(ctx, settle) }()
-		// The killed half ends in full load; what was under way then is neither acknowledged nor refused.
+		go func() { grown <- server.watch(ctx, settle, window(half, settle)) }()
+		// The killed run ends in full load; what was under way then is neither acknowledged nor refused.
 		l.run(ctx, server.address, func() {
-			if half == 0 {
+			if run == 0 {
 				server.kill()
 			}
 		})
@@ -65,7 +66,7 @@ func run(program, model string, duration, settle time.Duration, connections int)
 		if err := <-grown; err != nil {
 			return err
 		}
-		if half == 1 {
+		if run == 1 {
 			if err := server.settleAndStop(); err != nil {
 				return err
 			}

@@ -67,8 +67,11 @@ func (s *server) kill() {
 	<-s.ended
 }
 
-// window is what is averaged of memory and goroutines.
-const window = 4 * time.Second
+// window is what is averaged of memory and goroutines after settling, and at the end: Go's heap is a sawtooth whose teeth last some
+// 20 seconds under this load.
+func window(half, settle time.Duration) time.Duration {
+	return min((half-settle)*2/5, 30*time.Second)
+}
 
 // state is what must not grow.
 type state struct {
@@ -110,8 +113,8 @@ func (s *server) state() (now state, err error) {
 	return now, err
 }
 
-// watch compares the first moments after settling with the last before ctx is done.
-func (s *server) watch(ctx context.Context, settle time.Duration) error {
+// watch compares a window after settling with the last one before ctx is done.
+func (s *server) watch(ctx context.Context, settle, window time.Duration) error {
 	begun := time.Now()
 	var states []state
 	var times []time.Duration
@@ -128,8 +131,8 @@ func (s *server) watch(ctx context.Context, settle time.Duration) error {
 	last := time.Since(begun)
 	first := mean(states, times, settle, settle+window)
 	end := mean(states, times, last-window, last)
-	fmt.Printf("  memory %.0f MB after %v, %.0f MB after %v; goroutines %.0f, %.0f\n", first.rss/1e6, settle, end.rss/1e6,
-		last.Round(time.Second), first.goroutines, end.goroutines)
+	fmt.Printf("  memory %.0f MB in the %v after %v, %.0f MB in those before %v; goroutines %.0f, %.0f\n", first.rss/1e6,
+		window, settle, end.rss/1e6, last.Round(time.Second), first.goroutines, end.goroutines)
 	// What is allowed is noise: caches that fill with what comes along, and how many requests are under way.
 	if end.rss > first.rss*1.08+8e6 {
 		return errors.New("memory grows")

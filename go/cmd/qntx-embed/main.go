@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/teranos/libqntx_embed/go/embeddings"
+	_ "github.com/teranos/libqntx_embed/go/internal/capi/arenas"
 )
 
 // version is that of the whole project; a test compares it with the library's.
