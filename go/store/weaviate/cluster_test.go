@@ -36,7 +36,14 @@ func open(t testing.TB, cluster *clustertest.Cluster, query string, options ...w
 
 func TestAClusterIsAStore(t *testing.T) {
 	cluster := clustertest.Start(t)
-	embedtest.TestStore(t, func(t *testing.T) embeddings.Store { return open(t, cluster, "write=all") })
+	for name, query := range map[string]string{
+		"three replicas": "write=all",
+		"one replica":    "shards=3&replicas=1", // of which the engine knows no levels of consistency
+	} {
+		t.Run(name, func(t *testing.T) {
+			embedtest.TestStore(t, func(t *testing.T) embeddings.Store { return open(t, cluster, query) })
+		})
+	}
 }
 
 // vectors are around some hundred directions, as those of texts are.

@@ -22,7 +22,9 @@ type collection struct {
 	name        string
 	fingerprint string
 	dimensions  int
-	properties  map[string]bool // never changed: a new key of metadata makes a new collection value
+	// replicated says that there is more than one replica; without, the engine knows no levels of consistency in its queries.
+	replicated bool
+	properties map[string]bool // never changed: a new key of metadata makes a new collection value
 }
 
 // description is what a collection says of itself, as JSON: its name has only a hash of the fingerprint.
@@ -104,7 +106,8 @@ func readCollection(class *models.Class) (*collection, error) {
 		return nil, fmt.Errorf("%w: the collection %s has format %d; this version knows %d", embeddings.ErrStoreVersion, class.Class,
 			of.Format, format)
 	}
-	c := &collection{class.Class, of.Fingerprint, of.Dimensions, map[string]bool{}}
+	replicated := class.ReplicationConfig != nil && class.ReplicationConfig.Factor > 1
+	c := &collection{class.Class, of.Fingerprint, of.Dimensions, replicated, map[string]bool{}}
 	for _, property := range class.Properties {
 		c.properties[property.Name] = true
 	}

@@ -83,14 +83,18 @@ type hit struct {
 	score     float32
 }
 
-// get asks for rows of a collection.
-func (s *Store) get(ctx context.Context, what string, c *collection, args arguments, vectors bool) ([]hit, error) {
-	args.add("consistencyLevel", string(s.settings.read))
+// get asks for rows of a collection. sorted are the properties that args sort by, if they do: each shard sorts what it has by its
+// index, but the engine merges shards by what they were asked for.
+func (s *Store) get(ctx context.Context, what string, c *collection, args arguments, vectors bool, sorted ...string) ([]hit, error) {
+	if c.replicated {
+		args.add("consistencyLevel", string(s.settings.read))
+	}
 	additional := "score"
 	if vectors {
 		additional += " vector"
 	}
-	query := "{Get{" + c.name + args.String() + "{" + rowProperty + " " + textProperty + " _additional{" + additional + "}}}}"
+	properties := strings.Join(append([]string{rowProperty, textProperty}, sorted...), " ")
+	query := "{Get{" + c.name + args.String() + "{" + properties + " _additional{" + additional + "}}}}"
 	var hits []hit
 	err := s.retry(ctx, what, func() error {
 		var rows []struct {

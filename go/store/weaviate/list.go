@@ -254,7 +254,7 @@ func (p *pager) query(ctx context.Context, of condition, by string, size int) ([
 	args.where(of.where)
 	args.add("limit", fmt.Sprint(size))
 	args.add("sort", "[{path:["+text(by)+"],order:asc}]")
-	hits, err := p.store.get(ctx, "list rows", p.collection, args, p.vectors)
+	hits, err := p.store.get(ctx, "list rows", p.collection, args, p.vectors, by)
 	rows := make([]*embeddings.Embedding, len(hits))
 	for i, h := range hits {
 		rows[i] = h.embedding
