@@ -10,5 +10,5 @@ header=$(cksum <include/qntx_embed.h | cut -d' ' -f1)
 cd go
 for rows in "${@:-100000}"; do
   QNTX_EMBED_TEST_SCALE=$rows CGO_CFLAGS="${CGO_CFLAGS:--g -O2} -DQNTX_EMBED_HEADER=$header" \
-    go test -tags rustembeddings -count=1 -timeout 12h -run '^TestScale$' ./store/weaviate
+    go test -v -tags rustembeddings -count=1 -timeout 12h -run '^TestScale$' ./store/weaviate
 done
