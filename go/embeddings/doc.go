@@ -30,6 +30,11 @@
 // next operation of the model. The error matches both [ErrCancelled] and the context's own error. For the store it is
 // looked at before the call; a write that has begun is finished and reported.
 //
+// # Goroutines
+//
+// Any number of goroutines may use a service or a store at once. 1,024 calls of a process are in the library at the same time, each of
+// which keeps a thread of the system; the others wait for their turn without one.
+//
 // # Errors
 //
 // Failures match one of the package's Err variables with [errors.Is]. What the library reports is an [*Error]; its

@@ -106,7 +106,8 @@ func WithTruncate(truncate Truncate) EmbedOption {
 }
 
 // WithProgress has report called with how many texts of how many are done, where one that comes twice counts once: on the
-// goroutine that makes the call, which goes on when report returns. It must not end its goroutine.
+// goroutine that makes the call, which goes on when report returns, and keeps its place in the library until then. It must not end
+// its goroutine.
 func WithProgress(report func(done, total int)) EmbedOption {
 	return func(s *EmbedSettings) error {
 		s.Progress = report

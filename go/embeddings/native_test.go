@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -751,6 +752,42 @@ func TestTheQueueOfTheOptionsIsTheLibrarys(t *testing.T) {
 		t.Errorf("a call that does not fit into the queue: %v", err)
 	}
 	group.Wait()
+}
+
+// TestGoroutinesThatWaitKeepNoThreads has more of them in calls than Go's runtime allows threads: it would end the process.
+func TestGoroutinesThatWaitKeepNoThreads(t *testing.T) {
+	service := open(t, testenv.TinyModel(t))
+	const goroutines, most = 12_000, 1024
+	release := make(chan struct{})
+	var inside, answered atomic.Int64
+	var group sync.WaitGroup
+	for range goroutines {
+		group.Go(func() {
+			stays := embeddings.WithProgress(func(int, int) { inside.Add(1); <-release })
+			if _, err := service.Embed(t.Context(), "a cat", stays); err != nil {
+				t.Error(err)
+				return
+			}
+			answered.Add(1)
+		})
+	}
+	for inside.Load() < most && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	// One that waits for its turn does so until its context is done.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := service.Embed(ctx, "a cat"); !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without a turn: %v", err)
+	}
+	if n := inside.Load(); n != most {
+		t.Errorf("%d calls are in the library at once; expected %d", n, most)
+	}
+	close(release)
+	group.Wait()
+	if n := answered.Load(); n != goroutines {
+		t.Errorf("%d of %d calls were answered", n, goroutines)
+	}
 }
 
 func TestOnlyAModelThatIsAsItsManifestSaysIsOpened(t *testing.T) {

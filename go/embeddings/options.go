@@ -66,7 +66,8 @@ func WithThreads(n int) Option {
 }
 
 // WithQueue sets how many texts of other calls may wait when a call joins them; past it the call is an [ErrOverloaded]. The
-// default, 0, is 100,000. A call that comes alone may have any number.
+// default, 0, is 100,000. A call that comes alone may have any number. Of all calls of a process 1,024 are in the library at once,
+// because each keeps a thread; others wait before they are counted.
 func WithQueue(texts int) Option {
 	return func(o *options) error {
 		if texts < 0 {

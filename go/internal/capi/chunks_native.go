@@ -91,9 +91,11 @@ func (s *Store) Reindex(ctx context.Context, model *Model, options ReindexOption
 	}
 	arguments.progress, arguments.progress_context = progress.lend(&pin)
 	report := C.qntx_embed_reindex_report{size: C.sizeof_qntx_embed_reindex_report}
-	err = s.use(func(store *C.qntx_embed_store) error {
-		return model.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
-			return C.qntx_embed_store_reindex(store, model, &arguments, &report, failed)
+	err = s.use(ctx, func(store *C.qntx_embed_store) error {
+		return model.keep(func(model *C.qntx_embed_model) error {
+			return call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
+				return C.qntx_embed_store_reindex(store, model, &arguments, &report, failed)
+			})
 		})
 	})
 	return ReindexReport{

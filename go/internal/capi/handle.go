@@ -8,6 +8,7 @@ package capi
 import "C"
 
 import (
+	"context"
 	"runtime"
 	"sync"
 )
@@ -35,14 +36,28 @@ func (h *handle[P]) hold(object P, free func(P)) {
 
 // call makes one call of the library with the object, which stays valid until the call returns.
 func (h *handle[P]) call(f func(object P, failed **C.qntx_embed_error) C.qntx_embed_status) error {
-	return h.use(func(object P) error {
+	return h.callUntil(context.Background(), f)
+}
+
+// callUntil is call for one that may wait for its turn until ctx is done.
+func (h *handle[P]) callUntil(ctx context.Context, f func(object P, failed **C.qntx_embed_error) C.qntx_embed_status) error {
+	return h.use(ctx, func(object P) error {
 		return call(func(failed **C.qntx_embed_error) C.qntx_embed_status { return f(object, failed) })
 	})
 }
 
-// use keeps the object valid until f returns: Close waits for the lock, and the deferred unlock keeps h reachable, so that
+// use is keep in the call's turn.
+func (h *handle[P]) use(ctx context.Context, f func(object P) error) error {
+	if err := takeTurn(ctx); err != nil {
+		return err
+	}
+	defer leaveTurn()
+	return h.keep(f)
+}
+
+// keep keeps the object valid until f returns: Close waits for the lock, and the deferred unlock keeps h reachable, so that
 // its cleanup cannot run either.
-func (h *handle[P]) use(f func(object P) error) error {
+func (h *handle[P]) keep(f func(object P) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if !h.open {

@@ -140,7 +140,7 @@ func (m *Model) Embed(ctx context.Context, texts []string, options EmbedOptions)
 	}
 	vectors := make([]float32, len(texts)*dimensions)
 	native := make([]C.qntx_embed_text_info, len(texts))
-	err = m.call(func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
+	err = m.callUntil(ctx, func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
 		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)), &arguments,
 			floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(native), failed)
 	})
