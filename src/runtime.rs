@@ -43,6 +43,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Runtime> {
         return Ok(runtime.clone());
     }
     let (path, version) = find(explicit)?;
+    refuse_telemetry();
     let builder = ort::init_from(&path).map_err(|e| Error::new(Code::RuntimeNotFound, e.to_string()))?;
     let environment = builder
         .with_name("qntx_embed")
@@ -53,6 +54,20 @@ pub fn load(explicit: Option<&Path>) -> Result<Runtime> {
         .map_err(|e| Error::new(Code::RuntimeNotFound, format!("ONNX Runtime {version} did not start: {e}")))?;
     ending::watch();
     Ok(loaded.insert(Runtime { environment, version, path }).clone())
+}
+
+/// Official builds of ONNX Runtime, from 1.29 on, report to their maker when the environment is made, which is before
+/// `with_telemetry(false)` counts, and keep an identifier in the user's cache directory. Only this variable stops all of it
+/// (https://github.com/microsoft/onnxruntime/pull/27379); a value that the user has given stands.
+fn refuse_telemetry() {
+    const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: Rust's own readers of the environment are locked out. Readers in C may run beside it: the C library replaces
+        // the list of variables by a longer copy and leaves values where they are, and the list that the process was started
+        // with is never freed. It is done once in a process, under `LOADED`'s lock; who sets the variable before is asked
+        // for nothing here.
+        unsafe { std::env::set_var(VARIABLE, "1") };
+    }
 }
 
 fn same_library(wanted: &Path, loaded: &Runtime) -> Result<()> {
