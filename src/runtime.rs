@@ -64,8 +64,8 @@ fn refuse_telemetry() {
     if std::env::var_os(VARIABLE).is_none() {
         // SAFETY: Rust's own readers of the environment are locked out. Readers in C may run beside it: the C library replaces
         // the list of variables by a longer copy and leaves values where they are, and the list that the process was started
-        // with is never freed. It is done once in a process, under `LOADED`'s lock; who sets the variable before is asked
-        // for nothing here.
+        // with is never freed. A copy that the host's own setenv has made may be, under a reader of that moment, as with every
+        // setenv in a process with threads: such a host sets this variable itself before, and nothing is set here.
         unsafe { std::env::set_var(VARIABLE, "1") };
     }
 }

@@ -159,17 +159,15 @@ func (s *server) sendRows(w http.ResponseWriter, r *http.Request, answer *RowsRe
 		_, err := out.Write(buffer.Bytes())
 		return err
 	}
-	before := `{"rows":[`
+	_, _ = out.WriteString(`{"rows":[`) // the writer keeps an error, and then nothing more is written
+	before := ""
 	for i := range answer.Rows {
 		if part(before, &answer.Rows[i]) != nil {
 			return // a client that has gone needs no answer
 		}
 		before = ","
 	}
-	if len(answer.Rows) == 0 {
-		_, _ = out.WriteString(before)
-	}
-	_, _ = out.WriteString("]") // the writer keeps an error, and then nothing more is written
+	_, _ = out.WriteString("]")
 	if answer.Next != "" {
 		_ = part(`,"next":`, answer.Next)
 	}

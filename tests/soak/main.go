@@ -38,14 +38,14 @@ func run(program, model string, duration, settle time.Duration, connections int)
 	}
 	defer os.RemoveAll(scratch)
 	l := newLoad(connections)
-	for run := range 2 {
+	for round := range 2 {
 		server, err := start(program, "--model", model, "--db", filepath.Join(scratch, "soak.db"), "--pprof",
 			"--body-timeout", "5s", "--request-timeout", "20s", "--header-timeout", "5s", "--log-level", "warn")
 		if err != nil {
 			return err
 		}
 		defer server.kill()
-		if run == 0 {
+		if round == 0 {
 			err = l.fill(server.address)
 		} else {
 			err = l.verify(server.address)
@@ -56,9 +56,9 @@ func run(program, model string, duration, settle time.Duration, connections int)
 		ctx, stop := context.WithTimeout(context.Background(), half)
 		grown := make(chan error, 1)
 		go func() { grown <- server.watch(ctx, settle, window(half, settle)) }()
-		// The killed run ends in full load; what was under way then is neither acknowledged nor refused.
+		// The killed round ends in full load; what was under way then is neither acknowledged nor refused.
 		l.run(ctx, server.address, func() {
-			if run == 0 {
+			if round == 0 {
 				server.kill()
 			}
 		})
@@ -66,7 +66,7 @@ func run(program, model string, duration, settle time.Duration, connections int)
 		if err := <-grown; err != nil {
 			return err
 		}
-		if run == 1 {
+		if round == 1 {
 			if err := server.settleAndStop(); err != nil {
 				return err
 			}

@@ -1,5 +1,5 @@
 // Package capi is the C ABI of libqntx_embed (include/qntx_embed.h) with Go's types and Go's memory rules: the only
-// package of this module that imports "C" or "unsafe".
+// package of this module that imports "C" or "unsafe", but for arenas below it, which is the program's.
 //
 // With the build tag rustembeddings, and cgo, it calls the native library. Otherwise it has the same names, and every
 // call gives ErrNotCompiled.
