@@ -43,7 +43,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Runtime> {
         return Ok(runtime.clone());
     }
     let (path, version) = find(explicit)?;
-    refuse_telemetry();
+    let no_telemetry = NoTelemetry::set();
     let builder = ort::init_from(&path).map_err(|e| Error::new(Code::RuntimeNotFound, e.to_string()))?;
     let environment = builder
         .with_name("qntx_embed")
@@ -52,21 +52,42 @@ pub fn load(explicit: Option<&Path>) -> Result<Runtime> {
         .with_logger(Arc::new(|_, _, _, _, _| {}))
         .build()
         .map_err(|e| Error::new(Code::RuntimeNotFound, format!("ONNX Runtime {version} did not start: {e}")))?;
+    drop(no_telemetry);
     ending::watch();
     Ok(loaded.insert(Runtime { environment, version, path }).clone())
 }
 
 /// Official builds of ONNX Runtime, from 1.29 on, report to their maker when the environment is made, which is before
 /// `with_telemetry(false)` counts, and keep an identifier in the user's cache directory. Only this variable stops all of it
-/// (https://github.com/microsoft/onnxruntime/pull/27379); a value that the user has given stands.
-fn refuse_telemetry() {
+/// (https://github.com/microsoft/onnxruntime/pull/27379), and it is read at that moment alone: the host's environment is as
+/// it was when this is dropped. A value that the user has given stands.
+struct NoTelemetry {
+    ours: bool,
+}
+
+impl NoTelemetry {
     const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
-    if std::env::var_os(VARIABLE).is_none() {
-        // SAFETY: Rust's own readers of the environment are locked out. Readers in C may run beside it: the C library replaces
-        // the list of variables by a longer copy and leaves values where they are, and the list that the process was started
-        // with is never freed. A copy that the host's own setenv has made may be, under a reader of that moment, as with every
-        // setenv in a process with threads: such a host sets this variable itself before, and nothing is set here.
-        unsafe { std::env::set_var(VARIABLE, "1") };
+
+    fn set() -> Self {
+        let ours = std::env::var_os(Self::VARIABLE).is_none();
+        if ours {
+            // SAFETY: Rust's own readers of the environment are locked out. Readers in C may run beside it: the C library
+            // replaces the list of variables by a copy with this one at its end and leaves values where they are, and the list
+            // that the process was started with is never freed. A copy that the host's own setenv has made may be, under a
+            // reader of that moment, as with every setenv in a process with threads: such a host sets this variable itself
+            // before, and nothing is set here.
+            unsafe { std::env::set_var(Self::VARIABLE, "1") };
+        }
+        Self { ours }
+    }
+}
+
+impl Drop for NoTelemetry {
+    fn drop(&mut self) {
+        if self.ours {
+            // SAFETY: as above; nothing is freed, and the last of the list is taken off by one store of null.
+            unsafe { std::env::remove_var(Self::VARIABLE) };
+        }
     }
 }
 

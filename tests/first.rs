@@ -37,7 +37,11 @@ fn the_first_models_of_a_process_can_be_opened_at_once() {
 #[test]
 fn onnx_runtime_keeps_nothing_of_its_own() {
     if std::env::var_os(INSIDE).is_some() {
-        Embedder::open(&fixture("tiny-mean"), &options()).unwrap();
+        let before: Vec<_> = std::env::vars_os().collect();
+        let embedder = Embedder::open(&fixture("tiny-mean"), &options()).unwrap();
+        assert_eq!(std::env::vars_os().collect::<Vec<_>>(), before, "the environment is the host's");
+        Embedder::open(&fixture("tiny-prompts"), &options()).unwrap();
+        embedder.embed("a text", &Default::default()).unwrap();
         return;
     }
     let home = tempfile::tempdir().unwrap();
