@@ -1,5 +1,6 @@
 //! A model that turns texts into vectors: composes directory, tokenizer, sessions and pooling.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -14,8 +15,9 @@ use crate::error::{Code, Error, Result, fail};
 use crate::head;
 use crate::log::{Level, Log};
 use crate::model::{Directory, Format, Model, Module, Precision, SentenceTransformers};
+use crate::pending::Pending;
 use crate::runtime;
-use crate::schedule::{CancelToken, Progress, Scheduler};
+use crate::schedule::{CancelToken, Finish, Progress, Scheduler};
 use crate::session::{Factory, Interrupt, Rows, Session};
 use crate::tokenize::{Settings, Tokenizer, Tokens, Truncate};
 
@@ -152,6 +154,44 @@ impl Embedding {
     }
 }
 
+/// Token ids of texts.
+type Ids = Vec<Vec<u32>>;
+
+/// What is known of a call's texts before those that are missing are computed.
+pub(crate) struct Plan<'a> {
+    prompt: Cow<'a, str>,
+    dimensions: usize,
+    truncate: Truncate,
+    /// For each text, which of the distinct ones it is.
+    places: Vec<usize>,
+    /// What the cache has of each distinct text.
+    distinct: Vec<Option<Arc<Embedding>>>,
+    missing: Vec<Missing<'a>>,
+}
+
+/// A text to be computed.
+struct Missing<'a> {
+    place: usize,
+    text: Cow<'a, str>,
+    used: usize,
+    full: usize,
+}
+
+impl Plan<'_> {
+    fn question<'q>(&'q self, text: &'q str) -> Question<'q> {
+        Question { prompt: &self.prompt, text, dimensions: self.dimensions, truncate: self.truncate }
+    }
+
+    /// The same without the caller's texts: copied where they are needed, for the cache.
+    fn kept(self, needed: bool) -> Plan<'static> {
+        let keep = |text: Cow<'_, str>| Cow::Owned(if needed { text.into_owned() } else { String::new() });
+        let keep_missing = |Missing { place, text, used, full }| Missing { place, text: keep(text), used, full };
+        let Self { prompt, dimensions, truncate, places, distinct, missing } = self;
+        let missing = missing.into_iter().map(keep_missing).collect();
+        Plan { prompt: keep(prompt), dimensions, truncate, places, distinct, missing }
+    }
+}
+
 /// An open model. May be used from any number of threads at once.
 pub struct Embedder {
     info: ModelInfo,
@@ -258,43 +298,64 @@ impl Embedder {
 
     /// The embeddings of many texts, in their order. A text that comes twice is computed once.
     pub fn embed_batch(&self, texts: &[&str], options: &EmbedOptions<'_>) -> Result<Vec<Embedding>> {
+        let (plan, ids, finish) = self.plan(texts, options)?;
+        let (total, known) = (plan.distinct.len(), plan.distinct.len() - plan.missing.len());
+        let all = options.progress.map(|progress| move |done: usize, _| progress(known + done, total));
+        if let Some(progress) = all.as_ref().filter(|_| known > 0) {
+            progress(0, total);
+        }
+        let progress = all.as_ref().map(|progress| progress as &Progress<'_>);
+        let vectors = self.scheduler.run(ids, finish, options.cancel, progress)?;
+        self.complete(plan, vectors)
+    }
+
+    /// [`Embedder::embed_batch`] for a caller that does something else meanwhile: it tokenises, puts the texts into the
+    /// queue and returns. A single text that finds nothing else to do is computed by one thread, where
+    /// [`Embedder::embed`] has all of them. `options.progress` is refused: nobody waits who could be told.
+    pub fn start(self: &Arc<Self>, texts: &[&str], options: &EmbedOptions<'_>) -> Result<Pending> {
+        if options.progress.is_some() {
+            fail!(InvalidArgument, "a call that is started has no progress: nobody waits who could be told");
+        }
+        let (plan, ids, finish) = self.plan(texts, options)?;
+        let started = self.scheduler.start(ids, finish, options.cancel)?;
+        Ok(Pending::new(Arc::clone(self), plan.kept(self.cache.is_some()), started))
+    }
+
+    /// Looks up what is known of the texts, and tokenises the others.
+    fn plan<'a>(&'a self, texts: &[&'a str], options: &EmbedOptions<'a>) -> Result<(Plan<'a>, Ids, Arc<Finish>)> {
         let prompt = self.prompt(options.prompt)?;
         let prompt_tokens = if prompt.is_empty() { 0 } else { self.tokenizer.prompt_tokens(prompt)? };
-        let dimensions = options.dimensions.unwrap_or(self.info.dimensions);
-        if dimensions == 0 || dimensions > self.info.full_dimensions {
-            let most = self.info.full_dimensions;
-            fail!(
-                Dimensions,
-                "{dimensions} dimensions cannot be had: the model '{}' gives 1 to {most}",
-                self.info.name
-            );
-        }
-
+        let dimensions = self.dimensions(options)?;
+        let mut plan = Plan {
+            prompt: prompt.into(),
+            dimensions,
+            truncate: options.truncate,
+            places: Vec::with_capacity(texts.len()),
+            distinct: Vec::with_capacity(texts.len()),
+            missing: Vec::new(),
+        };
+        let mut ids = Vec::new();
         let mut place_of: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
-        let mut places = Vec::with_capacity(texts.len());
-        // What is known of each distinct text, and what is not.
-        let mut distinct: Vec<Option<Arc<Embedding>>> = Vec::with_capacity(texts.len());
-        let mut missing: Vec<(usize, Question<'_>, Tokens)> = Vec::new();
         for (i, &text) in texts.iter().enumerate() {
-            let place = *place_of.entry(text).or_insert(distinct.len());
-            places.push(place);
-            if place < distinct.len() {
+            let place = *place_of.entry(text).or_insert(plan.distinct.len());
+            plan.places.push(place);
+            if place < plan.distinct.len() {
                 continue;
             }
-            let question = Question { prompt, text, dimensions, truncate: options.truncate };
-            let known = self.cache.as_ref().and_then(|cache| cache.get(&question));
+            let known = self.cache.as_ref().and_then(|cache| cache.get(&plan.question(text)));
             if known.is_none() {
                 let tokens = if prompt.is_empty() {
                     self.tokenizer.encode(text, options.truncate)
                 } else {
                     self.tokenizer.encode(&format!("{prompt}{text}"), options.truncate)
                 };
-                let tokens = tokens.map_err(|e| Error::new(e.code(), format!("text {i}: {e}")))?;
-                missing.push((place, question, tokens));
+                let Tokens { ids: own, used, full } =
+                    tokens.map_err(|e| Error::new(e.code(), format!("text {i}: {e}")))?;
+                ids.push(own);
+                plan.missing.push(Missing { place, text: text.into(), used, full });
             }
-            distinct.push(known);
+            plan.distinct.push(known);
         }
-        let ids = missing.iter_mut().map(|(_, _, tokens)| std::mem::take(&mut tokens.ids)).collect();
         let modules = Arc::clone(&self.modules);
         let finish = move |rows: Rows<'_>| {
             let mut vector = head::apply(&modules, rows, prompt_tokens);
@@ -306,25 +367,38 @@ impl Embedder {
             }
             vector
         };
-        let (total, known) = (distinct.len(), distinct.len() - missing.len());
-        let all = options.progress.map(|progress| move |done: usize, _| progress(known + done, total));
-        if let Some(progress) = all.as_ref().filter(|_| known > 0) {
-            progress(0, total);
+        Ok((plan, ids, Arc::new(finish)))
+    }
+
+    /// Components of a vector with these options.
+    pub(crate) fn dimensions(&self, options: &EmbedOptions<'_>) -> Result<usize> {
+        let dimensions = options.dimensions.unwrap_or(self.info.dimensions);
+        if dimensions == 0 || dimensions > self.info.full_dimensions {
+            let most = self.info.full_dimensions;
+            fail!(
+                Dimensions,
+                "{dimensions} dimensions cannot be had: the model '{}' gives 1 to {most}",
+                self.info.name
+            );
         }
-        let progress = all.as_ref().map(|progress| progress as &Progress<'_>);
-        let vectors = self.scheduler.run(ids, Arc::new(finish), options.cancel, progress)?;
-        for ((place, question, Tokens { used, full, .. }), vector) in missing.into_iter().zip(vectors) {
+        Ok(dimensions)
+    }
+
+    /// The embeddings of all texts, with the vectors of those that were missing.
+    pub(crate) fn complete(&self, mut plan: Plan<'_>, vectors: Vec<Vec<f32>>) -> Result<Vec<Embedding>> {
+        for (Missing { place, text, used, full }, vector) in std::mem::take(&mut plan.missing).into_iter().zip(vectors)
+        {
             let embedding = Arc::new(Embedding { vector, tokens: used, full_tokens: full });
             if let Some(cache) = &self.cache {
-                cache.put(&question, Arc::clone(&embedding));
+                cache.put(&plan.question(&text), Arc::clone(&embedding));
             }
-            distinct[place] = Some(embedding);
+            plan.distinct[place] = Some(embedding);
         }
-        let embedding = |place: usize| match &distinct[place] {
+        let embedding = |&place: &usize| match &plan.distinct[place] {
             Some(embedding) => Ok(Embedding::clone(embedding)),
             None => fail!(Internal, "a text has no vector"),
         };
-        places.into_iter().map(embedding).collect()
+        plan.places.iter().map(embedding).collect()
     }
 
     /// The embeddings of any number of texts, in their order, in constant memory: they are taken and embedded in batches

@@ -26,6 +26,7 @@ pub mod index;
 mod kernel;
 mod log;
 mod model;
+mod pending;
 mod pooling;
 pub mod projection;
 mod reindex;
@@ -41,6 +42,7 @@ pub use embedder::{EmbedOptions, Embedder, Embedding, ModelInfo, ModelOptions, P
 pub use error::{Code, Error, Result};
 pub use log::{Level, Log};
 pub use model::{Format, Precision, manifest};
+pub use pending::Pending;
 pub use reindex::{ReindexOptions, Reindexed, reindex};
 pub use schedule::CancelToken;
 pub use store::{

@@ -32,6 +32,9 @@ pub type Finish = dyn Fn(Rows<'_>) -> Vec<f32> + Send + Sync;
 /// Told how many texts of how many are done, by the thread that made the call.
 pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
 
+/// Told once that a call is over, by whichever thread ended it.
+pub type Tell = Box<dyn FnOnce() + Send>;
+
 /// Ends calls from another thread. Clones are the same token; one token may be given to many calls.
 #[derive(Clone, Default)]
 pub struct CancelToken(Arc<Cancelled>);
@@ -53,10 +56,7 @@ impl CancelToken {
         // Before the list is looked at: a call that is not on it yet will see this.
         self.0.yes.store(true, Ordering::SeqCst);
         for call in lock(&self.0.calls).drain(..).filter_map(|call| call.upgrade()) {
-            call.fail(cancelled());
-            if let Some(shared) = call.shared.upgrade() {
-                shared.drop_abandoned();
-            }
+            call.abandon();
         }
     }
 
@@ -98,17 +98,84 @@ struct State {
     vectors: Vec<Vec<f32>>,
     done: usize,
     error: Option<Error>,
+    tell: Option<Tell>,
 }
 
 impl Call {
+    fn new(texts: Vec<Vec<u32>>, finish: Arc<Finish>, shared: Weak<Shared>) -> Arc<Self> {
+        let state = State { vectors: vec![Vec::new(); texts.len()], done: 0, error: None, tell: None };
+        Arc::new(Self { texts, finish, shared, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
     fn fail(&self, error: Error) {
-        lock(&self.state).error.get_or_insert(error);
-        self.changed.notify_all();
+        let mut state = lock(&self.state);
+        if !self.is_over(&state) {
+            state.error = Some(error);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Ends it, and what runs for it alone.
+    fn abandon(self: &Arc<Self>) {
+        self.fail(cancelled());
+        if let Some(shared) = self.shared.upgrade() {
+            shared.abandon(self);
+        }
     }
 
     fn over(&self) -> bool {
-        let state = lock(&self.state);
+        self.is_over(&lock(&self.state))
+    }
+
+    fn is_over(&self, state: &State) -> bool {
         state.error.is_some() || state.done == self.texts.len()
+    }
+
+    /// Says so to those who wait, and if it is over to the one who wants to be told.
+    fn changed(&self) {
+        self.changed.notify_all();
+        let mut state = lock(&self.state);
+        let tell = if self.is_over(&state) { state.tell.take() } else { None };
+        drop(state);
+        if let Some(tell) = tell {
+            // It is not ours, and must not end a worker.
+            let _ = catch_unwind(AssertUnwindSafe(tell));
+        }
+    }
+}
+
+/// A call whose caller does something else meanwhile. Dropping it cancels it.
+pub struct Started(Arc<Call>);
+
+impl Started {
+    /// Has `tell` called when it is over, at once where it is; in place of the one before.
+    pub fn tell(&self, tell: Tell) {
+        lock(&self.0.state).tell = Some(tell);
+        self.0.changed();
+    }
+
+    /// Whether it has a result.
+    pub fn is_over(&self) -> bool {
+        self.0.over()
+    }
+
+    /// Waits for the vectors, which come in the texts' order.
+    pub fn wait(self) -> Result<Vec<Vec<f32>>> {
+        wait(&self.0, None)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        let tell = state.tell.take();
+        let over = self.0.is_over(&state);
+        drop(state);
+        drop(tell); // without the lock: it is not ours
+        if !over {
+            self.0.abandon();
+        }
     }
 }
 
@@ -180,11 +247,7 @@ impl Scheduler {
         if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(cancelled());
         }
-        let total = texts.len();
-        if total == 0 {
-            return Ok(Vec::new());
-        }
-        if total == 1
+        if texts.len() == 1
             && let Some(_turn) = self.turn_alone()
         {
             let vector = self.alone(&texts[0], &finish, cancel)?;
@@ -193,19 +256,22 @@ impl Scheduler {
             }
             return Ok(vec![vector]);
         }
-        let state = State { vectors: vec![Vec::new(); total], done: 0, error: None };
-        let call = Arc::new(Call {
-            texts,
-            finish,
-            shared: Arc::downgrade(&self.shared),
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
-        self.shared.admit(&call)?;
+        wait(&self.start(texts, finish, cancel)?.0, progress)
+    }
+
+    /// Puts every text (ids, none empty) into the queue, and returns. A text that comes alone is computed by one thread.
+    pub fn start(&self, texts: Vec<Vec<u32>>, finish: Arc<Finish>, cancel: Option<&CancelToken>) -> Result<Started> {
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(cancelled());
+        }
+        let call = Call::new(texts, finish, Arc::downgrade(&self.shared));
+        if !call.texts.is_empty() {
+            self.shared.admit(&call)?;
+        }
         if let Some(token) = cancel {
             token.watch(&call);
         }
-        wait(&call, progress)
+        Ok(Started(call))
     }
 
     /// The right to run one text with all threads; only where nothing else runs or waits.
@@ -236,8 +302,12 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         lock(&self.shared.queue).closed = true;
         self.shared.work.notify_all();
-        let workers = self.starter.take().and_then(|starter| starter.join().ok());
-        for worker in workers.into_iter().flatten() {
+        // One that tells somebody who drops the model for that is this thread: it ends when it gets to it.
+        fn is_other<T>(thread: &JoinHandle<T>) -> bool {
+            thread.thread().id() != std::thread::current().id()
+        }
+        let workers = self.starter.take().filter(is_other).and_then(|starter| starter.join().ok());
+        for worker in workers.into_iter().flatten().filter(is_other) {
             // A worker catches what its batches panic with; it has nothing else to say.
             let _ = worker.join();
         }
@@ -433,12 +503,15 @@ impl Shared {
         }
     }
 
-    /// Takes calls that have failed or been cancelled out of the queue, and ends the batches that are theirs alone.
-    fn drop_abandoned(&self) {
+    /// Takes a call that is over out of the queue, and ends the batches in which no other goes on.
+    fn abandon(&self, call: &Arc<Call>) {
         let mut queue = lock(&self.queue);
-        queue.purge();
+        if let Some(at) = queue.calls.iter().position(|waiting| Arc::ptr_eq(&waiting.call, call)) {
+            let waiting = queue.calls.remove(at);
+            queue.texts -= waiting.map_or(0, |waiting| waiting.call.texts.len() - waiting.next);
+        }
         for (calls, interrupt) in queue.running.iter().zip(&self.interrupts) {
-            if !calls.is_empty() && calls.iter().all(|call| call.over()) {
+            if calls.iter().any(|c| Arc::ptr_eq(c, call)) && calls.iter().all(|call| call.over()) {
                 interrupt.now();
             }
         }
@@ -521,6 +594,7 @@ fn run_batch(session: &mut Session, batch: &[Place]) -> Result<()> {
     }
     let mut vectors = vectors.into_iter();
     let mut rest = batch;
+    let mut calls = Vec::new();
     while let Some((call, _)) = rest.first() {
         let (own, others) = rest.split_at(rest.iter().take_while(|(c, _)| Arc::ptr_eq(c, call)).count());
         let mut state = lock(&call.state);
@@ -529,9 +603,11 @@ fn run_batch(session: &mut Session, batch: &[Place]) -> Result<()> {
             state.done += 1;
         }
         drop(state);
-        call.changed.notify_all();
+        calls.push(call);
         rest = others;
     }
+    // All at once: who is told of the first finds the others.
+    calls.into_iter().for_each(|call| call.changed());
     Ok(())
 }
 
@@ -543,14 +619,7 @@ mod tests {
     use super::*;
 
     fn call(shared: Weak<Shared>, texts: Vec<Vec<u32>>) -> Arc<Call> {
-        let state = State { vectors: vec![Vec::new(); texts.len()], done: 0, error: None };
-        Arc::new(Call {
-            texts,
-            finish: Arc::new(|_| Vec::new()),
-            shared,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        })
+        Call::new(texts, Arc::new(|_| Vec::new()), shared)
     }
 
     /// The tokens of each batch of two workers until all texts are taken.

@@ -5,6 +5,7 @@
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
 mod blob;
+mod calls;
 mod chunks;
 mod error;
 mod manifest;
@@ -19,6 +20,7 @@ mod types;
 mod upkeep;
 
 pub use blob::*;
+pub use calls::*;
 pub use chunks::*;
 pub use error::*;
 pub use manifest::*;

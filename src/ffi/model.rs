@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::object::{Object, free, known};
 use super::types::{fill, log, qntx_embed_log_function, read_options};
@@ -18,7 +19,7 @@ use crate::tokenize::Truncate;
 #[cfg_attr(all(), repr(C))]
 pub struct qntx_embed_model {
     pub(super) mark: u64,
-    pub(super) embedder: Embedder,
+    pub(super) embedder: Arc<Embedder>,
     name: CString,
     fingerprint: CString,
     onnxruntime: CString,
@@ -211,7 +212,7 @@ pub unsafe extern "C" fn qntx_embed_model_open(
         let (out, directory) = unsafe { (out_pointer(model, "model")?, directory.text("directory")?) };
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options = unsafe { rust_options(&read_options(options, "options")?) }?;
-        let embedder = Embedder::open(Path::new(directory), &options)?;
+        let embedder = Arc::new(Embedder::open(Path::new(directory), &options)?);
         let info = embedder.info();
         let text = |s: &str| CString::new(s).unwrap_or_default();
         let (name, fingerprint, onnxruntime) = (text(&info.name), text(&info.fingerprint), text(&info.onnxruntime));
@@ -389,12 +390,7 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
     let body = || -> Result<()> {
         let model = handle(model, "model")?;
         // SAFETY: by this function's contract.
-        let texts = unsafe { array(texts, count, "texts") }?;
-        let text = |(i, text): (usize, &qntx_embed_str)| {
-            // SAFETY: by this function's contract.
-            unsafe { text.text(&format!("text {i}")) }
-        };
-        let texts = texts.iter().enumerate().map(text).collect::<Result<Vec<&str>>>()?;
+        let texts = unsafe { lent(texts, count) }?;
         // SAFETY: by this function's contract; the structure is repr(C), starts with its size and may be all 0.
         let options = unsafe { read_options(options, "options") }?;
         let progress = |done: usize, total: usize| {
@@ -406,35 +402,71 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
         // SAFETY: by this function's contract.
         let options = unsafe { embed_options(&options, &progress) }?;
         let dimensions = options.dimensions.unwrap_or(model.embedder.info().dimensions);
-        if Some(vectors_len) != count.checked_mul(dimensions) {
-            fail!(
-                Dimensions,
-                "{count} vectors of {dimensions} dimensions need room for exactly {count} * {dimensions} floats, \
-                 not {vectors_len}"
-            );
-        }
         // SAFETY: by this function's contract.
-        let vectors = unsafe { buffer(vectors, vectors_len, "vectors") }?;
-        let infos = if infos.is_null() {
-            &mut []
-        } else {
-            // SAFETY: by this function's contract.
-            unsafe { buffer(infos, count, "infos") }?
-        };
-        let embeddings = model.embedder.embed_batch(&texts, &options)?;
-        for (to, embedding) in vectors.chunks_exact_mut(dimensions).zip(&embeddings) {
-            to.copy_from_slice(embedding.vector());
-        }
-        infos.iter_mut().zip(&embeddings).for_each(|(to, embedding)| *to = embedding.into());
+        let (vectors, infos) = unsafe { room_for(count, dimensions, vectors, vectors_len, infos) }?;
+        give(&model.embedder.embed_batch(&texts, &options)?, dimensions, vectors, infos);
         Ok(())
     };
     // SAFETY: by this function's contract.
     unsafe { boundary(error, body) }
 }
 
+/// The caller's texts.
+///
+/// # Safety
+/// `texts` is NULL or points to `count` valid ones, for as long as the result is used.
+pub(super) unsafe fn lent<'a>(texts: *const qntx_embed_str, count: usize) -> Result<Vec<&'a str>> {
+    // SAFETY: by this function's contract.
+    let texts: &'a [qntx_embed_str] = unsafe { array(texts, count, "texts") }?;
+    let text = |(i, text): (usize, &'a qntx_embed_str)| {
+        // SAFETY: by this function's contract.
+        unsafe { text.text(&format!("text {i}")) }
+    };
+    texts.iter().enumerate().map(text).collect()
+}
+
+/// The caller's buffers for the results of `count` texts; the second is empty where it is not wanted.
+///
+/// # Safety
+/// `vectors` is NULL or has room for `vectors_len` floats, `infos` for `count` structures; nobody else uses them while the
+/// result is used.
+pub(super) unsafe fn room_for<'a>(
+    count: usize,
+    dimensions: usize,
+    vectors: *mut f32,
+    vectors_len: usize,
+    infos: *mut qntx_embed_text_info,
+) -> Result<(&'a mut [f32], &'a mut [qntx_embed_text_info])> {
+    if Some(vectors_len) != count.checked_mul(dimensions) {
+        fail!(
+            Dimensions,
+            "{count} vectors of {dimensions} dimensions need room for exactly {count} * {dimensions} floats, \
+             not {vectors_len}"
+        );
+    }
+    // SAFETY: by this function's contract.
+    let vectors = unsafe { buffer(vectors, vectors_len, "vectors") }?;
+    // SAFETY: by this function's contract.
+    let infos = unsafe { buffer(infos, if infos.is_null() { 0 } else { count }, "infos") }?;
+    Ok((vectors, infos))
+}
+
+/// Writes results to where the caller wants them.
+pub(super) fn give(
+    embeddings: &[Embedding],
+    dimensions: usize,
+    vectors: &mut [f32],
+    infos: &mut [qntx_embed_text_info],
+) {
+    for (to, embedding) in vectors.chunks_exact_mut(dimensions).zip(embeddings) {
+        to.copy_from_slice(embedding.vector());
+    }
+    infos.iter_mut().zip(embeddings).for_each(|(to, embedding)| *to = embedding.into());
+}
+
 /// # Safety
 /// The text and the token in `options` are valid, for as long as the result is used.
-unsafe fn embed_options<'a>(
+pub(super) unsafe fn embed_options<'a>(
     options: &'a qntx_embed_embed_options,
     progress: &'a dyn Fn(usize, usize),
 ) -> Result<EmbedOptions<'a>> {

@@ -68,4 +68,6 @@ objects! {
     qntx_embed_rows b"qe  rows"
     qntx_embed_text b"qe  text"
     qntx_embed_chunks b"qechunks"
+    qntx_embed_call b"qe  call"
+    qntx_embed_completions b"qecomplt"
 }
