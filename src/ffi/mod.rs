@@ -5,12 +5,12 @@
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
 mod blob;
-mod calls;
 mod chunks;
 mod error;
 mod manifest;
 mod model;
 mod object;
+mod pending;
 mod projection;
 mod reindex;
 mod rows;
@@ -20,11 +20,11 @@ mod types;
 mod upkeep;
 
 pub use blob::*;
-pub use calls::*;
 pub use chunks::*;
 pub use error::*;
 pub use manifest::*;
 pub use model::*;
+pub use pending::*;
 pub use projection::*;
 pub use reindex::*;
 pub use rows::*;

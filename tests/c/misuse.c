@@ -44,6 +44,12 @@
 #define HANDLE(function, parameter)                                         \
   do {                                                                      \
     NULL_REFUSED(function, parameter);                                      \
+    HANDLE_OR_NULL(function, parameter);                                    \
+  } while (0)
+
+// The same for one that may be NULL.
+#define HANDLE_OR_NULL(function, parameter)                                 \
+  do {                                                                      \
     INVALID(function, #parameter " is no qntx_embed_" #parameter, wrong.parameter = (const void *)some.zeros); \
     INVALID(function, #parameter " is no qntx_embed_" #parameter, wrong.parameter = (const void *)some.error); \
     INVALID(function, #parameter " is no qntx_embed_" #parameter, wrong.parameter = (const void *)freed_##parameter()); \
@@ -161,6 +167,26 @@ static const qntx_embed_cancel *freed_cancel(void) {
   WORKS(qntx_embed_cancel_new, &cancel);
   qntx_embed_cancel_free(cancel);
   return cancel;
+}
+
+static const qntx_embed_completions *freed_completions(void) {
+  qntx_embed_completions *completions = NULL;
+  WORKS(qntx_embed_completions_new, &completions);
+  qntx_embed_completions_free(completions);
+  return completions;
+}
+
+static qntx_embed_call *started_call(void) {
+  qntx_embed_call *call = NULL;
+  const qntx_embed_str texts[2] = {str("one"), str("two")};
+  WORKS(qntx_embed_call_start, some.model, texts, 2, NULL, NULL, 0, &call);
+  return call;
+}
+
+static const qntx_embed_call *freed_call(void) {
+  qntx_embed_call *call = started_call();
+  qntx_embed_call_free(call);
+  return call;
 }
 
 static const float unit[3] = {1, 0, 0};
@@ -360,10 +386,82 @@ FUNCTION(qntx_embed_embed_batch,
          { const qntx_embed_model *model; const qntx_embed_str *texts; size_t count; const qntx_embed_embed_options *options;
            float *vectors; size_t vectors_len; qntx_embed_text_info *infos; },
          a->model, a->texts, a->count, a->options, a->vectors, a->vectors_len, a->infos)
+FUNCTION(qntx_embed_completions_new, { qntx_embed_completions **completions; }, a->completions)
+FUNCTION(qntx_embed_call_start,
+         { const qntx_embed_model *model; const qntx_embed_str *texts; size_t count; const qntx_embed_embed_options *options;
+           const qntx_embed_completions *completions; uint64_t tag; qntx_embed_call **call; },
+         a->model, a->texts, a->count, a->options, a->completions, a->tag, a->call)
+FUNCTION(qntx_embed_call_wait,
+         { const qntx_embed_call *call; float *vectors; size_t vectors_len; qntx_embed_text_info *infos; },
+         a->call, a->vectors, a->vectors_len, a->infos)
 FUNCTION(qntx_embed_model_split,
          { const qntx_embed_model *model; qntx_embed_str text; const qntx_embed_split_options *options;
            qntx_embed_chunks **chunks; },
          a->model, a->text, a->options, a->chunks)
+
+static void nobody(void *context, size_t done, size_t total) { (void)context, (void)done, (void)total; }
+
+static void wrong_arguments_of_calls_are_refused(void) {
+  {
+    const qntx_embed_completions_new_arguments right = {NULL};
+    NULL_REFUSED(qntx_embed_completions_new, completions);
+  }
+  {
+    const qntx_embed_str texts[2] = {str("one"), str("two")};
+    qntx_embed_embed_options options = {.size = sizeof options};
+    qntx_embed_completions *completions = NULL;
+    WORKS(qntx_embed_completions_new, &completions);
+    qntx_embed_call *call = UNTOUCHED;
+    const qntx_embed_call_start_arguments right = {some.model, texts, 2, &options, completions, 7, &call};
+    HANDLE(qntx_embed_call_start, model);
+    CHECK(call == NULL);
+    NULL_REFUSED(qntx_embed_call_start, texts);
+    LENGTH(qntx_embed_call_start, count, QNTX_EMBED_STATUS_INVALID_ARGUMENT);
+    SIZE(qntx_embed_call_start, options, qntx_embed_embed_options);
+    HANDLE_OR_NULL(qntx_embed_call_start, completions);
+    NULL_REFUSED(qntx_embed_call_start, call);
+    options.progress = nobody;
+    INVALID(qntx_embed_call_start, "options.progress", (void)0);
+    options.progress = NULL, options.cancel = freed_cancel();
+    INVALID(qntx_embed_call_start, "options.cancel is no qntx_embed_cancel", (void)0);
+    options.cancel = NULL, options.dimensions = 33;
+    REFUSED_WITH(qntx_embed_call_start, QNTX_EMBED_STATUS_DIMENSIONS, "33", (void)0);
+    options.dimensions = 0;
+    const qntx_embed_str second[2] = {str("one"), not_utf8[0]};
+    REFUSED_WITH(qntx_embed_call_start, QNTX_EMBED_STATUS_INVALID_UTF8, "text 1", wrong.texts = second);
+    // Nothing of all that is told of.
+    uint64_t tag = 77;
+    CHECK(qntx_embed_completions_take(completions, &tag, 1) == 0 && tag == 77);
+    RIGHT(qntx_embed_call_start);
+    qntx_embed_call_free(call);
+    NULL_TAKEN(qntx_embed_call_start, options);
+    qntx_embed_call_free(call);
+    NULL_TAKEN(qntx_embed_call_start, completions);
+    qntx_embed_call_free(call);
+    // No place for tags: none are taken.
+    CHECK(qntx_embed_completions_take(completions, NULL, 1) == 0);
+    CHECK(qntx_embed_completions_take(completions, &tag, 0) == 0);
+    CHECK(qntx_embed_completions_take(completions, &tag, SIZE_MAX) == 0);
+    CHECK(qntx_embed_completions_take(completions, (uint64_t *)(void *)((char *)some.blob + 1), 1) == 0);
+    qntx_embed_completions_free(completions);
+  }
+  {
+    float vectors[64];
+    qntx_embed_text_info infos[2];
+    qntx_embed_call *call = started_call();
+    const qntx_embed_call_wait_arguments right = {call, vectors, 64, infos};
+    for (size_t i = 0; i < 64; i++) vectors[i] = 7;
+    HANDLE(qntx_embed_call_wait, call);
+    NULL_REFUSED(qntx_embed_call_wait, vectors);
+    LENGTH(qntx_embed_call_wait, vectors_len, QNTX_EMBED_STATUS_DIMENSIONS);
+    REFUSED_WITH(qntx_embed_call_wait, QNTX_EMBED_STATUS_DIMENSIONS, "63", wrong.vectors_len = 63);
+    INVALID(qntx_embed_call_wait, "aligned", wrong.infos = (void *)((char *)infos + 1));
+    for (size_t i = 0; i < 64; i++) CHECK(vectors[i] == 7);
+    RIGHT(qntx_embed_call_wait);
+    NULL_TAKEN(qntx_embed_call_wait, infos);
+    qntx_embed_call_free(call);
+  }
+}
 
 static void wrong_arguments_of_embedding_are_refused(void) {
   float vectors[64];
@@ -771,6 +869,7 @@ static void wrong_arguments_of_upkeep_are_refused(void) {
 
 static void what_is_no_handle_counts_as_null(void) {
   size_t count = 77;
+  uint64_t tag = 77;
   COUNTS_AS_NULL(qntx_embed_error_status, error, qntx_embed_error, qntx_embed_error_status(error) == QNTX_EMBED_STATUS_OK);
   COUNTS_AS_NULL(qntx_embed_error_message, error, qntx_embed_error, qntx_embed_error_message(error)[0] == '\0');
   COUNTS_AS_NULL(qntx_embed_rows_get, rows, qntx_embed_rows,
@@ -781,6 +880,10 @@ static void what_is_no_handle_counts_as_null(void) {
                  (count = 77, qntx_embed_chunks_get(chunks, &count) == NULL && count == 0 && qntx_embed_chunks_get(chunks, NULL) == NULL));
   COUNTS_AS_NULL(qntx_embed_model_prompts, model, qntx_embed_model,
                  (count = 77, qntx_embed_model_prompts(model, &count) == NULL && count == 0 && qntx_embed_model_prompts(model, NULL) == NULL));
+  COUNTS_AS_NULL(qntx_embed_completions_descriptor, completions, qntx_embed_completions,
+                 qntx_embed_completions_descriptor(completions) == -1);
+  COUNTS_AS_NULL(qntx_embed_completions_take, completions, qntx_embed_completions,
+                 (tag = 77, qntx_embed_completions_take(completions, &tag, 1) == 0 && tag == 77));
   COUNTS_AS_NULL(qntx_embed_cancel_now, cancel, qntx_embed_cancel, (qntx_embed_cancel_now(cancel), true));
 }
 
@@ -788,6 +891,8 @@ static void what_is_no_handle_is_not_freed(void) {
   FREES_ONLY_ITS_OWN(qntx_embed_model_free, model, qntx_embed_model);
   FREES_ONLY_ITS_OWN(qntx_embed_store_free, store, qntx_embed_store);
   FREES_ONLY_ITS_OWN(qntx_embed_cancel_free, cancel, qntx_embed_cancel);
+  FREES_ONLY_ITS_OWN(qntx_embed_completions_free, completions, qntx_embed_completions);
+  FREES_ONLY_ITS_OWN(qntx_embed_call_free, call, qntx_embed_call);
   FREES_ONLY_ITS_OWN(qntx_embed_error_free, error, qntx_embed_error);
   FREES_ONLY_ITS_OWN(qntx_embed_rows_free, rows, qntx_embed_rows);
   FREES_ONLY_ITS_OWN(qntx_embed_text_free, text, qntx_embed_text);
@@ -803,6 +908,8 @@ static void what_was_freed_is_not_freed_again(void) {
   qntx_embed_store_free((qntx_embed_store *)(void *)(uintptr_t)freed_store());
   qntx_embed_cancel_free((qntx_embed_cancel *)(void *)(uintptr_t)freed_cancel());
   qntx_embed_cancel_now(freed_cancel());
+  qntx_embed_completions_free((qntx_embed_completions *)(void *)(uintptr_t)freed_completions());
+  qntx_embed_call_free((qntx_embed_call *)(void *)(uintptr_t)freed_call());
   CHECK(rows_of_the_store() == 1);
 }
 
@@ -812,6 +919,7 @@ int main(void) {
   TEST(wrong_arguments_of_maps_are_refused);
   TEST(wrong_arguments_of_models_are_refused);
   TEST(wrong_arguments_of_embedding_are_refused);
+  TEST(wrong_arguments_of_calls_are_refused);
   TEST(wrong_arguments_of_writing_are_refused);
   TEST(wrong_arguments_of_reading_are_refused);
   TEST(wrong_arguments_of_deleting_are_refused);

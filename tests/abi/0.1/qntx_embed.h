@@ -178,11 +178,19 @@ typedef int32_t qntx_embed_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// A call that was started, and what came of it. Freed with `qntx_embed_call_free`, which cancels what is not over. It keeps
+// the model: `qntx_embed_model_free` may come first.
+typedef struct qntx_embed_call qntx_embed_call;
+
 // Ends calls from another thread. It may be given to many calls; all of them end, and those to come.
 typedef struct qntx_embed_cancel qntx_embed_cancel;
 
 // The chunks of a text; owned by the caller, never changing, freed with `qntx_embed_chunks_free`.
 typedef struct qntx_embed_chunks qntx_embed_chunks;
+
+// A queue of the tags of calls that are over, for a program that waits for many things at once (poll, epoll, kqueue, libuv,
+// Go's runtime): no thread of it waits in this library. Freed with `qntx_embed_completions_free`.
+typedef struct qntx_embed_completions qntx_embed_completions;
 
 // Why a call failed. Made by the call, owned by the caller, freed with `qntx_embed_error_free`. It never changes, so
 // any thread may read it, also another than the one that made the call.
@@ -740,6 +748,54 @@ void qntx_embed_cancel_free(struct qntx_embed_cancel *cancel);
 
 // Frees a model. NULL is fine.
 void qntx_embed_model_free(struct qntx_embed_model *model);
+
+// A queue without calls. `*completions` is the caller's to free with `qntx_embed_completions_free`; it is NULL after a
+// failure. Takes two file descriptors. Any thread.
+qntx_embed_status qntx_embed_completions_new(struct qntx_embed_completions **completions,
+                                             struct qntx_embed_error **error);
+
+// A file descriptor that is readable while a tag can be taken, for poll and its like, also edge-triggered. It is the
+// queue's: do not read, write or close it. -1 for NULL. Any thread.
+int qntx_embed_completions_descriptor(const struct qntx_embed_completions *completions);
+
+// Takes the tags of up to `room` calls that are over, the earliest first, and returns how many these are. Never waits; 0
+// also for NULL. A call's tag comes once: after its success, its failure or its cancelling, and not at all where the call
+// was freed before its tag was taken. Any thread.
+size_t qntx_embed_completions_take(const struct qntx_embed_completions *completions,
+                                   uint64_t *tags,
+                                   size_t room);
+
+// Frees a queue. Calls that were started with it go on, and tell nobody. NULL is fine.
+void qntx_embed_completions_free(struct qntx_embed_completions *completions);
+
+// Starts what `qntx_embed_embed_batch` does, and returns when the texts are tokenised and in the queue: nothing of what was
+// passed is used after that, the token of the options neither. A single text that comes alone is computed by one thread,
+// where `qntx_embed_embed` has all of them. `options` may be NULL, and has no `progress`. `completions` gets `tag` when the
+// call is over, and may be NULL: then `qntx_embed_call_wait` is all there is. `*call` is the caller's to free with
+// `qntx_embed_call_free`; it is NULL after a failure, which is also where the queue is full
+// (`QNTX_EMBED_STATUS_OVERLOADED`), and then no tag comes. Any number of threads at once.
+qntx_embed_status qntx_embed_call_start(const struct qntx_embed_model *model,
+                                        const struct qntx_embed_str *texts,
+                                        size_t count,
+                                        const struct qntx_embed_embed_options *options,
+                                        const struct qntx_embed_completions *completions,
+                                        uint64_t tag,
+                                        struct qntx_embed_call **call,
+                                        struct qntx_embed_error **error);
+
+// Waits until a call is over, not at all where its tag was taken, and gives what `qntx_embed_embed_batch` would: `vectors_len`
+// is the room in floats and must be the call's number of texts times its dimensions, `infos` has room for as many or is
+// NULL. After a failure the buffers are as they were, and a call with the wrong room does not wait. May be asked again,
+// and by any number of threads at once.
+qntx_embed_status qntx_embed_call_wait(const struct qntx_embed_call *call,
+                                       float *vectors,
+                                       size_t vectors_len,
+                                       struct qntx_embed_text_info *infos,
+                                       struct qntx_embed_error **error);
+
+// Frees a call, and cancels it where it is not over: what runs for it alone ends soon, and nobody is told. NULL is fine.
+// Any thread.
+void qntx_embed_call_free(struct qntx_embed_call *call);
 
 // Makes a map: `count` vectors of `dimensions` floats, end to end, become points of a plane, on which what means the same
 // lies together. `points` gets two floats for each, so `points_len` must be 2 * `count`; the points lie in the square from -1
