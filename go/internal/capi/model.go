@@ -11,13 +11,15 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
 // Model is a qntx_embed_model.
 type Model struct {
 	handle[*C.qntx_embed_model]
-	info ModelInfo
+	info   ModelInfo
+	inside atomic.Int32 // calls of Embed
 }
 
 // OpenModel is qntx_embed_model_open.
@@ -118,32 +120,27 @@ func (m *Model) Embed(ctx context.Context, texts []string, options EmbedOptions)
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	ctx, progress := newProgress(ctx, options.Progress)
-	defer progress.end()
-	cancel, done, err := watch(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
 	arguments := C.qntx_embed_embed_options{
 		size:        C.sizeof_qntx_embed_embed_options,
 		prompt:      lend(&pin, options.Prompt),
-		cancel:      cancel,
 		dimensions:  C.size_t(options.Dimensions),
 		prompt_kind: C.uint32_t(options.PromptKind),
 		truncate:    C.uint32_t(options.Truncate),
 	}
-	arguments.progress, arguments.progress_context = progress.lend(&pin)
 	lent := make([]C.qntx_embed_str, len(texts))
 	for i, text := range texts {
 		lent[i] = lend(&pin, text)
 	}
 	vectors := make([]float32, len(texts)*dimensions)
 	native := make([]C.qntx_embed_text_info, len(texts))
-	err = m.callUntil(ctx, func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
-		return C.qntx_embed_embed_batch(model, unsafe.SliceData(lent), C.size_t(len(lent)), &arguments,
-			floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(native), failed)
-	})
+	var err error
+	defer m.inside.Add(-1)
+	if m.inside.Add(1) == 1 || options.Progress != nil {
+		// Alone, and so a single text is computed by all threads; or told, by the thread that made the call, what is done.
+		err = m.embedHere(ctx, lent, &arguments, options.Progress, vectors, native)
+	} else {
+		err = m.embedMeanwhile(ctx, lent, &arguments, vectors, native)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,6 +153,26 @@ func (m *Model) Embed(ctx context.Context, texts []string, options EmbedOptions)
 		}
 	}
 	return vectors, infos, nil
+}
+
+// embedHere is qntx_embed_embed_batch: a thread of the system waits for it.
+func (m *Model) embedHere(ctx context.Context, texts []C.qntx_embed_str, arguments *C.qntx_embed_embed_options,
+	report func(done, total int), vectors []float32, infos []C.qntx_embed_text_info) error {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	ctx, progress := newProgress(ctx, report)
+	defer progress.end()
+	cancel, done, err := watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	arguments.cancel = cancel
+	arguments.progress, arguments.progress_context = progress.lend(&pin)
+	return m.callUntil(ctx, func(model *C.qntx_embed_model, failed **C.qntx_embed_error) C.qntx_embed_status {
+		return C.qntx_embed_embed_batch(model, unsafe.SliceData(texts), C.size_t(len(texts)), arguments,
+			floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(infos), failed)
+	})
 }
 
 // watch gives a token that ends calls when ctx is done (nil where it never is), and what frees it after the call.
