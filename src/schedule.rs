@@ -531,18 +531,23 @@ impl Queue {
         });
     }
 
-    /// Tokens of the next batch. Where several calls wait, there is enough for all workers.
+    /// Tokens of the next batch: where there is not enough for all workers that could take some, as many for each of them.
     fn budget(&self) -> usize {
-        let workers = self.running.len();
-        let Some(Waiting { call, next }) = self.calls.front().filter(|_| self.calls.len() == 1) else {
-            return BATCH_TOKENS;
+        let workers = match self.calls.len() {
+            1 => self.running.len(),
+            // Those of the others come again, when they are done.
+            _ => self.running.iter().filter(|calls| calls.is_empty()).count().max(1),
         };
-        let rest = &call.texts[*next..];
-        if rest.len() > workers * BATCH_TOKENS {
-            return BATCH_TOKENS;
+        let mut tokens = 0;
+        for Waiting { call, next } in &self.calls {
+            for text in &call.texts[*next..] {
+                tokens += text.len();
+                if tokens >= workers * BATCH_TOKENS {
+                    return BATCH_TOKENS;
+                }
+            }
         }
-        let tokens: usize = rest.iter().map(Vec::len).sum();
-        tokens.div_ceil(workers).clamp(LEAST_TOKENS, BATCH_TOKENS)
+        tokens.div_ceil(workers).max(LEAST_TOKENS)
     }
 
     /// Takes texts from the calls in turn until the budget is used; the texts of a call stay together.
@@ -622,7 +627,7 @@ mod tests {
         Call::new(texts, Arc::new(|_| Vec::new()), shared)
     }
 
-    /// The tokens of each batch of two workers until all texts are taken.
+    /// The tokens of each batch of two workers, who take them by turns, until all texts are taken.
     fn batches(calls: &[Vec<Vec<u32>>]) -> Vec<usize> {
         let mut queue = Queue {
             calls: calls.iter().map(|texts| Waiting { call: call(Weak::new(), texts.clone()), next: 0 }).collect(),
@@ -634,19 +639,27 @@ mod tests {
             closed: false,
         };
         let mut sizes = Vec::new();
-        while queue.texts > 0 {
-            sizes.push(queue.batch(false).iter().map(|(call, text)| call.texts[*text].len()).sum());
+        for worker in (0..2).cycle() {
+            queue.running[worker].clear();
+            let batch = queue.batch(false);
+            if batch.is_empty() {
+                break;
+            }
+            sizes.push(batch.iter().map(|(call, text)| call.texts[*text].len()).sum());
+            queue.running[worker] = batch.into_iter().map(|(call, _)| call).collect();
         }
         sizes
     }
 
     #[test]
-    fn the_end_of_a_large_call_is_shared_by_the_workers() {
+    fn what_is_less_than_enough_is_shared_by_the_workers() {
         assert_eq!(batches(&[vec![vec![1; 10]; 200]]), [510, 510, 490, 240, 120, 120, 10]);
         assert_eq!(batches(&[vec![vec![1; 256]; 3]]), [256, 256, 256]);
         assert_eq!(batches(&[vec![vec![1; 10]; 4]]), [40]);
-        // Texts of many callers stay together.
-        assert_eq!(batches(&vec![vec![vec![1; 10]]; 60]), [510, 90]);
+        // Those of many callers too, while both are free; what comes later is for the one who is.
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 60]), [300, 300]);
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 120]), [510, 510, 180]);
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 5]), [50]);
     }
 
     #[test]

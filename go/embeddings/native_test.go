@@ -754,16 +754,16 @@ func TestTheQueueOfTheOptionsIsTheLibrarys(t *testing.T) {
 	group.Wait()
 }
 
-// TestGoroutinesThatWaitKeepNoThreads has more of them in calls than Go's runtime allows threads: it would end the process.
-func TestGoroutinesThatWaitKeepNoThreads(t *testing.T) {
+// TestCallsThatReportTakeTurns has more of them than Go's runtime allows threads: each keeps one, and they would end the process.
+func TestCallsThatReportTakeTurns(t *testing.T) {
 	service := open(t, testenv.TinyModel(t))
 	const goroutines, most = 12_000, 1024
 	release := make(chan struct{})
 	var inside, answered atomic.Int64
 	var group sync.WaitGroup
+	stays := embeddings.WithProgress(func(int, int) { inside.Add(1); <-release })
 	for range goroutines {
 		group.Go(func() {
-			stays := embeddings.WithProgress(func(int, int) { inside.Add(1); <-release })
 			if _, err := service.Embed(t.Context(), "a cat", stays); err != nil {
 				t.Error(err)
 				return
@@ -777,8 +777,12 @@ func TestGoroutinesThatWaitKeepNoThreads(t *testing.T) {
 	// One that waits for its turn does so until its context is done.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := service.Embed(ctx, "a cat"); !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := service.Embed(ctx, "a cat", stays); !errors.Is(err, embeddings.ErrCancelled) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without a turn: %v", err)
+	}
+	// One that does not report needs none.
+	if _, err := service.Embed(t.Context(), "a cat"); err != nil {
+		t.Error(err)
 	}
 	if n := inside.Load(); n != most {
 		t.Errorf("%d calls are in the library at once; expected %d", n, most)

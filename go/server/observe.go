@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -58,21 +59,21 @@ func (s *server) note(r *http.Request, call *call, recorder *recorder, took time
 		route = "other" // a client can make up any path
 	}
 	s.metrics.answered(route, r.Method, recorder.status, took)
-	line := []any{
-		"id", call.id,
-		"method", r.Method,
-		"path", r.URL.Path,
-		"status", recorder.status,
-		"bytes", recorder.bytes,
-		"ms", milliseconds(took),
+	line := []slog.Attr{
+		slog.String("id", call.id),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", recorder.status),
+		slog.Int("bytes", recorder.bytes),
+		slog.Float64("ms", milliseconds(took)),
 	}
 	if call.key != nil {
-		line = append(line, "key", call.key.Name)
+		line = append(line, slog.String("key", call.key.Name))
 	}
 	if s.config.LogTexts && call.texts != nil {
-		line = append(line, "texts", call.texts)
+		line = append(line, slog.Any("texts", call.texts))
 	}
-	s.log.InfoContext(r.Context(), "request", line...)
+	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", line...)
 }
 
 // recorder remembers what was answered.
