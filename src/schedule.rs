@@ -17,8 +17,9 @@ use crate::session::{Interrupt, Rows, Session};
 /// Batches of this many tokens keep a worker's activations in its cache, and are still large enough for the matrix
 /// multiplications; docs/performance.md has the figures.
 const BATCH_TOKENS: usize = 512;
-/// The end of a large call is cut smaller, down to this, so that no worker computes for long after the others have nothing left.
-const LEAST_TOKENS: usize = 128;
+/// Where there is less than that for each worker, batches are smaller, down to this: no worker computes for long while the
+/// others have nothing to do, because all callers wait for its batch.
+const LEAST_TOKENS: usize = 64;
 
 /// Callers whose texts shared a batch mostly come again once they have its answers. For the first of them alone a worker would
 /// read all weights, and meanwhile keep the others from the processor: it waits while texts come in at least this often,
@@ -531,13 +532,9 @@ impl Queue {
         });
     }
 
-    /// Tokens of the next batch: where there is not enough for all workers that could take some, as many for each of them.
+    /// Tokens of the next batch.
     fn budget(&self) -> usize {
-        let workers = match self.calls.len() {
-            1 => self.running.len(),
-            // Those of the others come again, when they are done.
-            _ => self.running.iter().filter(|calls| calls.is_empty()).count().max(1),
-        };
+        let workers = self.running.len();
         let mut tokens = 0;
         for Waiting { call, next } in &self.calls {
             for text in &call.texts[*next..] {
@@ -547,7 +544,9 @@ impl Queue {
                 }
             }
         }
-        tokens.div_ceil(workers).max(LEAST_TOKENS)
+        let share = tokens.div_ceil(workers).max(LEAST_TOKENS);
+        // What would be left for a batch of its own is taken too.
+        if tokens < share + LEAST_TOKENS / 2 { tokens.min(BATCH_TOKENS) } else { share }
     }
 
     /// Takes texts from the calls in turn until the budget is used; the texts of a call stay together.
@@ -653,13 +652,11 @@ mod tests {
 
     #[test]
     fn what_is_less_than_enough_is_shared_by_the_workers() {
-        assert_eq!(batches(&[vec![vec![1; 10]; 200]]), [510, 510, 490, 240, 120, 120, 10]);
+        assert_eq!(batches(&[vec![vec![1; 10]; 200]]), [510, 510, 490, 240, 120, 60, 70]);
         assert_eq!(batches(&[vec![vec![1; 256]; 3]]), [256, 256, 256]);
         assert_eq!(batches(&[vec![vec![1; 10]; 4]]), [40]);
-        // Those of many callers too, while both are free; what comes later is for the one who is.
-        assert_eq!(batches(&vec![vec![vec![1; 10]]; 60]), [300, 300]);
-        assert_eq!(batches(&vec![vec![vec![1; 10]]; 120]), [510, 510, 180]);
-        assert_eq!(batches(&vec![vec![vec![1; 10]]; 5]), [50]);
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 120]), [510, 340, 170, 90, 90]);
+        assert_eq!(batches(&vec![vec![vec![1; 10]]; 9]), [90]);
     }
 
     #[test]
