@@ -222,7 +222,7 @@ fn a_call_is_a_future() {
                 Poll::Pending => std::thread::park_timeout(Duration::from_secs(10)),
             }
         };
-        assert_eq!(result.unwrap(), [expected.clone()]);
+        assert_eq!(result.unwrap(), std::slice::from_ref(&expected));
         assert!(polls <= 3 && thread.1.load(Ordering::SeqCst) <= 1, "{polls} polls");
         // Asked again it fails, and does not hang.
         let again = call.as_mut().poll(&mut Context::from_waker(&waker));

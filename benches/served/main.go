@@ -66,7 +66,8 @@ func run(program, model, corpus, runtime string, rounds int, length time.Duratio
 		rate   func(length time.Duration) (float64, error)
 	}{
 		{"batch", false, func(length time.Duration) (float64, error) { return batchRate(service, texts, length) }},
-		{"calls in process", false, func(length time.Duration) (float64, error) { return callRate(service, texts, clients, length) }},
+		{"calls in process", false, func(length time.Duration) (float64, error) { return callRate(service, texts, clients, 1, length) }},
+		{"2 calls of 32 texts", false, func(length time.Duration) (float64, error) { return callRate(service, texts, 2, 32, length) }},
 		{"served, base64", true, func(length time.Duration) (float64, error) {
 			return servedRate(address, name, "base64", texts, clients, length)
 		}},
@@ -166,8 +167,8 @@ func batchRate(service *embeddings.ManagedEmbeddingService, texts []string, leng
 	return float64(done) / time.Since(begun).Seconds(), nil
 }
 
-// callRate is how many texts a second are embedded for goroutines that each wait for one: what is left of the rate before HTTP.
-func callRate(service *embeddings.ManagedEmbeddingService, texts []string, callers int, length time.Duration) (float64, error) {
+// callRate is how many texts a second are embedded for goroutines that each wait for so many: what is left of the rate before HTTP.
+func callRate(service *embeddings.ManagedEmbeddingService, texts []string, callers, size int, length time.Duration) (float64, error) {
 	var next, done atomic.Int64
 	var failed atomic.Pointer[error]
 	var all sync.WaitGroup
@@ -175,11 +176,12 @@ func callRate(service *embeddings.ManagedEmbeddingService, texts []string, calle
 	for range callers {
 		all.Go(func() {
 			for time.Since(begun) < length && failed.Load() == nil {
-				if _, err := service.Embed(context.Background(), texts[next.Add(1)%int64(len(texts))]); err != nil {
+				at := int(next.Add(int64(size))) % (len(texts) - size + 1)
+				if _, err := service.EmbedBatch(context.Background(), texts[at:at+size]); err != nil {
 					failed.Store(&err)
 					return
 				}
-				done.Add(1)
+				done.Add(int64(size))
 			}
 		})
 	}

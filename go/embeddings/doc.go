@@ -32,8 +32,9 @@
 //
 // # Goroutines
 //
-// Any number of goroutines may use a service or a store at once. 1,024 calls of a process are in the library at the same time, each of
-// which keeps a thread of the system; the others wait for their turn without one.
+// Any number of goroutines may use a service or a store at once. Those that wait for vectors keep no thread of the system; calls of
+// stores, and of services with [WithProgress], keep one each while they are in the library, where 1,024 of a process are at the same
+// time, and the others wait for their turn without one.
 //
 // # Errors
 //

@@ -87,14 +87,17 @@ impl Queue {
 
     fn take(&self, tags: &mut [u64]) -> usize {
         let mut calls = self.lock();
-        let count = tags.len().min(calls.over.len());
-        for (tag, number) in tags.iter_mut().zip(calls.over.drain(..count).collect::<Vec<_>>()) {
-            *tag = calls.tags.remove(&number).unwrap_or_default();
+        let mut taken = 0;
+        while taken < tags.len()
+            && let Some(number) = calls.over.pop_front()
+        {
+            tags[taken] = calls.tags.remove(&number).unwrap_or_default();
+            taken += 1;
         }
-        if count > 0 {
+        if taken > 0 {
             self.quiet(&calls);
         }
-        count
+        taken
     }
 
     fn forget(&self, number: u64) {
