@@ -56,9 +56,9 @@ impl CancelToken {
     pub fn cancel(&self) {
         // Before the list is looked at: a call that is not on it yet will see this.
         self.0.yes.store(true, Ordering::SeqCst);
-        for call in lock(&self.0.calls).drain(..).filter_map(|call| call.upgrade()) {
-            call.abandon();
-        }
+        // Taken out first: who is told that a call is over may make another one with this token.
+        let calls = std::mem::take(&mut *lock(&self.0.calls));
+        calls.iter().filter_map(Weak::upgrade).for_each(|call| call.abandon());
     }
 
     /// Whether [`CancelToken::cancel`] was called.
@@ -429,7 +429,9 @@ impl Shared {
         let mut queue = lock(&self.queue);
         queue.broken.get_or_insert(error.clone());
         queue.texts = 0;
-        for waiting in queue.calls.drain(..) {
+        let calls = std::mem::take(&mut queue.calls);
+        drop(queue); // who is told may ask for more
+        for waiting in calls {
             waiting.call.fail(error.clone());
         }
     }
@@ -673,11 +675,16 @@ mod tests {
         for (panics, why) in [(false, "a worker did not start: no room for the weights"), (true, "a worker panicked")] {
             let shared = Arc::new(Shared::new(1, false, 10).unwrap());
             let two = || call(Arc::downgrade(&shared), vec![vec![1], vec![2]]);
-            let early = two();
-            shared.admit(&early).unwrap();
+            let early = Started(two());
+            shared.admit(&early.0).unwrap();
+            let (again, refused) = (Arc::clone(&shared), Arc::new(Mutex::new(None)));
+            let (told, another) = (Arc::clone(&refused), two());
+            let tell = move || *lock(&told) = again.admit(&another).err();
+            early.tell(Box::new(tell));
             let worker = Arc::clone(&shared);
             assert!(worker.start(make(panics), 1).is_empty());
-            let error = wait(&early, None).unwrap_err();
+            assert!(lock(&refused).is_some(), "who is told may ask for more, and is refused");
+            let error = early.wait().unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
             let error = shared.admit(&two()).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");

@@ -127,6 +127,16 @@ fn a_token_ends_a_call_and_it_is_told() {
     receive.recv_timeout(Duration::from_secs(1)).unwrap();
     assert_eq!(call.wait().err().map(|e| e.code()), Some(Code::Cancelled));
     assert_eq!(model.start(&["a"], &options).err().map(|e| e.code()), Some(Code::Cancelled));
+    // Who is told may use the token again.
+    let cancel = CancelToken::new();
+    let call = model.start(&strs(&texts), &EmbedOptions { cancel: Some(&cancel), ..EmbedOptions::default() }).unwrap();
+    let (own, again, result) = (cancel.clone(), Arc::clone(&model), send.clone());
+    call.on_ready(move || {
+        let refused = again.start(&["a"], &EmbedOptions { cancel: Some(&own), ..EmbedOptions::default() });
+        result.send(refused.err().map_or(0, |e| e.code() as usize)).unwrap();
+    });
+    cancel.cancel();
+    assert_eq!(receive.recv_timeout(Duration::from_secs(1)), Ok(Code::Cancelled as usize));
     // What was there before stays.
     let cancel = CancelToken::new();
     let call = model.start(&["a"], &EmbedOptions { cancel: Some(&cancel), ..EmbedOptions::default() }).unwrap();
