@@ -116,6 +116,23 @@ fn handles_are_known_and_freed_from_any_thread() {
     }
 }
 
+#[test]
+fn a_queue_without_calls_has_a_descriptor_and_nothing_to_take() {
+    let mut queue = null_mut();
+    ok(call!(qntx_embed_completions_new(&mut queue)));
+    let mut tags = [7u64; 3];
+    // SAFETY: it lives until it is freed below, once; room for three numbers, or for none.
+    unsafe {
+        let lent = queue.as_ref();
+        assert!(qntx_embed_completions_descriptor(lent) >= 0);
+        assert_eq!(qntx_embed_completions_take(lent, tags.as_mut_ptr(), tags.len()), 0);
+        assert_eq!(qntx_embed_completions_take(lent, null_mut(), 0), 0);
+        assert_eq!(qntx_embed_completions_take(lent, null_mut(), 3), 0);
+        qntx_embed_completions_free(queue);
+    }
+    assert_eq!(tags, [7; 3]);
+}
+
 unsafe extern "C" fn count(context: *mut c_void, done: usize, total: usize) {
     assert!(done <= total);
     // SAFETY: the test's own number, on the test's own thread.
@@ -169,6 +186,8 @@ fn null_is_refused_by_name_or_means_nothing() {
     for (said, why) in [
         (call!(qntx_embed_store_get(None, qntx_embed_str { ptr: null(), len: 0 }, &mut out)), "store is NULL"),
         (call!(qntx_embed_cancel_new(null_mut())), "NULL"),
+        (call!(qntx_embed_completions_new(null_mut())), "NULL"),
+        (call!(qntx_embed_call_wait(None, null_mut(), 0, null_mut())), "call is NULL"),
     ] {
         refused(said, qntx_embed_status::InvalidArgument, why);
     }
@@ -181,6 +200,14 @@ fn null_is_refused_by_name_or_means_nothing() {
         qntx_embed_rows_free(null_mut());
         qntx_embed_text_free(null_mut());
         qntx_embed_chunks_free(null_mut());
+        qntx_embed_call_free(null_mut());
+        qntx_embed_completions_free(null_mut());
+    }
+    let mut tag = 7;
+    // SAFETY: NULL is what these take; a place for one number.
+    unsafe {
+        assert_eq!(qntx_embed_completions_descriptor(None), -1);
+        assert_eq!((qntx_embed_completions_take(None, &mut tag, 1), tag), (0, 7));
     }
     // SAFETY: static, and NUL-terminated.
     let version = unsafe { CStr::from_ptr(qntx_embed_version()) };

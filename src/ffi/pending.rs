@@ -291,3 +291,60 @@ pub unsafe extern "C" fn qntx_embed_call_free(call: *mut qntx_embed_call) {
     // SAFETY: by this function's contract.
     unsafe { free(call) };
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+mod tests {
+    use super::*;
+
+    /// Whether the pipe has its byte, which it must have while a call is over, and only then.
+    fn readable(queue: &Queue) -> bool {
+        let mut descriptor = libc::pollfd { fd: queue.reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor, which is open, and no waiting.
+        unsafe { libc::poll(&raw mut descriptor, 1, 0) == 1 }
+    }
+
+    /// Every sequence of up to seven steps with two calls, beside a list that is obviously right.
+    #[test]
+    fn a_tag_is_taken_once_and_the_descriptor_says_whether_there_is_one() {
+        const STEPS: u32 = 5;
+        for sequence in 0..STEPS.pow(7) {
+            let queue = Queue::new().unwrap();
+            let numbers = [queue.expect(10), queue.expect(20)];
+            let (mut over, mut gone) = (Vec::new(), [false; 2]);
+            let mut rest = sequence;
+            for _ in 0..7 {
+                let step = rest % STEPS;
+                rest /= STEPS;
+                match step {
+                    0 | 1 => {
+                        let call = step as usize;
+                        // A call is over once.
+                        if !gone[call] && !over.contains(&call) {
+                            over.push(call);
+                            queue.push(numbers[call]);
+                        }
+                    }
+                    2 | 3 => {
+                        let call = step as usize - 2;
+                        queue.forget(numbers[call]);
+                        gone[call] = true;
+                        over.retain(|&c| c != call);
+                        queue.push(numbers[call]); // too late: nobody is told
+                    }
+                    _ => {
+                        let mut tag = [0];
+                        let taken = queue.take(&mut tag);
+                        assert_eq!(taken, usize::from(!over.is_empty()));
+                        if taken == 1 {
+                            let call = over.remove(0);
+                            gone[call] = true;
+                            assert_eq!(tag[0], [10, 20][call]);
+                        }
+                    }
+                }
+                assert_eq!(readable(&queue), !over.is_empty(), "{sequence}");
+            }
+        }
+    }
+}
