@@ -13,13 +13,20 @@ import (
 	"github.com/teranos/libqntx_embed/go/embeddings"
 )
 
-// TestStore is what a store must do. open makes an empty one and closes it after the test.
-func TestStore(t *testing.T, open func(t *testing.T) embeddings.Store) {
+// Difference is what a store does in another way, which its documentation says.
+type Difference int
+
+// WordsByShard: how rare a word is counts for each part of the rows by itself, so that matches of words come in an order that
+// depends on which rows share a part.
+const WordsByShard Difference = 1
+
+// TestStore is what a store must do, but for its differences. open makes an empty one and closes it after the test.
+func TestStore(t *testing.T, open func(t *testing.T) embeddings.Store, differences ...Difference) {
 	t.Run("rows", func(t *testing.T) { testRows(t, open) })
 	t.Run("lists", func(t *testing.T) { testLists(t, open) })
 	t.Run("filters", func(t *testing.T) { testFilters(t, open) })
 	t.Run("search", func(t *testing.T) { testSearch(t, open) })
-	t.Run("words", func(t *testing.T) { testWords(t, open) })
+	t.Run("words", func(t *testing.T) { testWords(t, open, slices.Contains(differences, WordsByShard)) })
 }
 
 func record(id, text string, vector ...float32) embeddings.Record {

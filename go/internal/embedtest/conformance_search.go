@@ -184,7 +184,7 @@ func testSearch(t *testing.T, open func(t *testing.T) embeddings.Store) {
 	})
 }
 
-func testWords(t *testing.T, open func(t *testing.T) embeddings.Store) {
+func testWords(t *testing.T, open func(t *testing.T) embeddings.Store, byShard bool) {
 	fill := func(t *testing.T) embeddings.Store {
 		store := open(t)
 		put(t, store,
@@ -222,12 +222,21 @@ func testWords(t *testing.T, open func(t *testing.T) embeddings.Store) {
 			}
 		}
 		matches, err := store.Search(t.Context(), nil, embeddings.SearchOptions{Fingerprint: "f", Words: "red pump"})
-		if err != nil || len(matches) != 3 || matches[0].SourceID != "button" {
-			t.Errorf("the one with both words is not the first of three: %+v, error %v", matches, err)
+		if err != nil || len(matches) != 3 {
+			t.Fatalf("not three: %+v, error %v", matches, err)
+		}
+		if !byShard && matches[0].SourceID != "button" {
+			t.Errorf("the one with both words is not the first of three: %+v", matches)
+		}
+		if matches[0].Score < matches[1].Score || matches[1].Score < matches[2].Score {
+			t.Errorf("not the best first: %+v", matches)
 		}
 		filter := embeddings.Ne(embeddings.FieldSourceID, "button")
 		search(t, store, nil, embeddings.SearchOptions{Words: "red", Filter: filter}, "switch")
-		search(t, store, nil, embeddings.SearchOptions{Words: "red pump", Limit: 1}, "button")
+		best, err := store.Search(t.Context(), nil, embeddings.SearchOptions{Fingerprint: "f", Words: "red pump", Limit: 1})
+		if err != nil || len(best) != 1 || best[0].Score != matches[0].Score || !byShard && best[0].SourceID != "button" {
+			t.Errorf("%+v is not the best, error %v", best, err)
+		}
 	})
 
 	t.Run("words and vector are fused by rank, and each match has both", func(t *testing.T) {

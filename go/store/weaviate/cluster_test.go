@@ -36,14 +36,12 @@ func open(t testing.TB, cluster *clustertest.Cluster, query string, options ...w
 
 func TestAClusterIsAStore(t *testing.T) {
 	cluster := clustertest.Start(t)
-	for name, query := range map[string]string{
-		"three replicas": "write=all",
-		"one replica":    "shards=3&replicas=1", // of which the engine knows no levels of consistency
-	} {
-		t.Run(name, func(t *testing.T) {
-			embedtest.TestStore(t, func(t *testing.T) embeddings.Store { return open(t, cluster, query) })
-		})
+	opens := func(query string) func(t *testing.T) embeddings.Store {
+		return func(t *testing.T) embeddings.Store { return open(t, cluster, query) }
 	}
+	t.Run("three replicas", func(t *testing.T) { embedtest.TestStore(t, opens("write=all")) })
+	// Of which the engine knows no levels of consistency.
+	t.Run("one replica", func(t *testing.T) { embedtest.TestStore(t, opens("shards=3&replicas=1"), embedtest.WordsByShard) })
 }
 
 // vectors are around some hundred directions, as those of texts are.
