@@ -152,7 +152,8 @@ pub struct Started(Arc<Call>);
 impl Started {
     /// Has `tell` called when it is over, at once where it is; in place of the one before.
     pub fn tell(&self, tell: Tell) {
-        lock(&self.0.state).tell = Some(tell);
+        let before = lock(&self.0.state).tell.replace(tell);
+        drop(before); // without the lock: it is not ours
         self.0.changed();
     }
 

@@ -196,6 +196,26 @@ fn a_call_keeps_its_model_and_whoever_is_told_may_be_the_last_to_have_it() {
     receive.recv_timeout(Duration::from_secs(10)).unwrap();
 }
 
+/// Asks, when it is dropped, whether the call is over.
+struct Asks(Arc<Pending>);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        self.0.is_ready();
+    }
+}
+
+#[test]
+fn whoever_is_not_told_any_more_may_ask_for_the_call() {
+    let model = Arc::new(minilm());
+    let call = Arc::new(model.start(&["word ".repeat(500).as_str()], &EmbedOptions::default()).unwrap());
+    let asks = Asks(Arc::clone(&call));
+    call.on_ready(move || drop(asks));
+    let (send, receive) = mpsc::channel();
+    tells(&call, 1, &send);
+    assert_eq!(receive.recv_timeout(Duration::from_secs(10)), Ok(1));
+}
+
 #[test]
 fn a_panic_of_the_one_who_is_told_harms_nobody() {
     let model = tiny();

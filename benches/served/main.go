@@ -1,5 +1,5 @@
 // Command served measures how much of the engine's own rate is left when its texts come one by one over HTTP: 64 clients of
-// single short texts at /v1/embeddings, beside EmbedBatch and calls of Embed with the same texts in this process, in turns.
+// single short texts at /v1/embeddings, beside EmbedBatch with all of the same texts, with one and with 32, in this process, in turns.
 //
 //	go run -tags rustembeddings . -server ../../bin/qntx-embed -model DIR
 //

@@ -66,8 +66,8 @@ func WithThreads(n int) Option {
 }
 
 // WithQueue sets how many texts of other calls may wait when a call joins them; past it the call is an [ErrOverloaded]. The
-// default, 0, is 100,000. A call that comes alone may have any number. Of all calls of a process 1,024 are in the library at once,
-// because each keeps a thread; others wait before they are counted.
+// default, 0, is 100,000. A call that comes alone may have any number. Calls with [WithProgress] are counted when it is their turn
+// to be in the library.
 func WithQueue(texts int) Option {
 	return func(o *options) error {
 		if texts < 0 {

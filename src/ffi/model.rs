@@ -401,7 +401,7 @@ pub unsafe extern "C" fn qntx_embed_embed_batch(
         };
         // SAFETY: by this function's contract.
         let options = unsafe { embed_options(&options, &progress) }?;
-        let dimensions = options.dimensions.unwrap_or(model.embedder.info().dimensions);
+        let dimensions = model.embedder.dimensions(&options)?;
         // SAFETY: by this function's contract.
         let (vectors, infos) = unsafe { room_for(count, dimensions, vectors, vectors_len, infos) }?;
         give(&model.embedder.embed_batch(&texts, &options)?, dimensions, vectors, infos);

@@ -146,7 +146,7 @@ func (m *Model) embedMeanwhile(ctx context.Context, texts []C.qntx_embed_str, ar
 		case <-over:
 		case <-ctx.Done():
 			c.forget(tag)
-			return &Error{Code: Cancelled, Message: "the call was cancelled"}
+			return errCancelled
 		}
 		return call(func(failed **C.qntx_embed_error) C.qntx_embed_status {
 			return C.qntx_embed_call_wait(started, floats(vectors), C.size_t(len(vectors)), unsafe.SliceData(infos), failed)
